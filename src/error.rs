@@ -1,0 +1,118 @@
+//! The one error of the library: what failed, on what, why, and what to do about it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+
+/// A failed operation on a named object, with its cause and, where there is one, a way out.
+///
+/// It prints as one line, `cannot create message queue /ipcpipe.x.conv-log: Too many open files; raise
+/// 'ulimit -q'`, with every control character of the operand escaped.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    what: Cow<'static, str>,
+    object: String,
+    cause: Cause,
+    hint: Option<Cow<'static, str>>,
+}
+
+#[derive(Debug)]
+enum Cause {
+    Os(io::Error),
+    Text(String),
+}
+
+impl Error {
+    /// An operating-system error: `what` failed on `object`.
+    pub fn os(what: impl Into<Cow<'static, str>>, object: impl fmt::Display, cause: impl Into<io::Error>) -> Self {
+        Self::build(what.into(), object, Cause::Os(cause.into()))
+    }
+
+    /// A refusal that has no error number: `what` is impossible on `object` because of `why`.
+    pub fn refused(what: impl Into<Cow<'static, str>>, object: impl fmt::Display, why: impl Into<String>) -> Self {
+        Self::build(what.into(), object, Cause::Text(why.into()))
+    }
+
+    fn build(what: Cow<'static, str>, object: impl fmt::Display, cause: Cause) -> Self {
+        Self(Box::new(Inner { what, object: object.to_string(), cause, hint: None }))
+    }
+
+    /// Adds what a person can do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The operating system's error number, if it was the system that refused.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        match &self.0.cause {
+            Cause::Os(cause) => cause.raw_os_error(),
+            Cause::Text(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { what, object, cause, hint } = &*self.0;
+        f.write_str(what)?;
+        if !object.is_empty() {
+            write!(f, " {}", OneLine(object))?;
+        }
+        match cause {
+            Cause::Os(cause) => write!(f, ": {}", errno_text(cause))?,
+            Cause::Text(why) => write!(f, ": {}", OneLine(why))?,
+        }
+        match hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.cause {
+            Cause::Os(cause) => Some(cause),
+            Cause::Text(_) => None,
+        }
+    }
+}
+
+/// The system's text of an error without std's " (os error N)" tail.
+pub(crate) fn errno_text(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(tail) = text.find(" (os error ") {
+        text.truncate(tail);
+    }
+    text
+}
+
+/// Shows text on one line whatever it holds: a file name may contain a newline or an escape sequence.
+pub(crate) struct OneLine<'a>(pub(crate) &'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_with_operand_cause_and_hint() {
+        let error = Error::os("cannot open", "a\nb", io::Error::from_raw_os_error(2)).hint("give --log another path");
+        assert_eq!(error.to_string(), "cannot open a\\nb: No such file or directory; give --log another path");
+        assert_eq!(error.raw_os_error(), Some(2));
+    }
+}

@@ -1,0 +1,11 @@
+#![doc = include_str!("../docs/crate.md")]
+#![deny(unsafe_code)]
+
+pub mod channel;
+mod error;
+pub mod pipeline;
+pub mod record;
+pub mod stage;
+pub mod sys;
+
+pub use error::Error;
