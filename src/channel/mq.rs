@@ -1,0 +1,187 @@
+//! The message queue: one frame is one message, and a lifeline says when the peer has gone.
+
+use std::fmt;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use nix::errno::Errno;
+use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_close, mq_getattr, mq_open, mq_receive, mq_send};
+use nix::sys::stat::{Mode, fchmod};
+
+use super::frame::HEADER;
+use super::lifeline::Lifeline;
+use super::link::Geometry;
+use super::transport::{Fault, Read};
+use crate::Error;
+use crate::record::{Record, Sample};
+use crate::sys::wait::{self, Interest};
+
+/// All messages have one priority: the kernel would deliver a higher one first, out of order.
+const PRIORITY: u32 = 0;
+
+/// A link of less than this cannot carry the largest record.
+const MIN_MESSAGE: usize = HEADER + Sample::MAX_SIZE;
+
+/// The system's limits on a queue, for users without CAP_SYS_RESOURCE (mq_overview(7)).
+const MSG_MAX: &str = "/proc/sys/fs/mqueue/msg_max";
+const MSGSIZE_MAX: &str = "/proc/sys/fs/mqueue/msgsize_max";
+
+/// An open queue descriptor; nix's has no Drop.
+struct Queue(Option<MqdT>);
+
+impl Queue {
+    fn open(name: &str, direction: MQ_OFlag) -> Result<Self, Error> {
+        let flags = direction | MQ_OFlag::O_NONBLOCK | MQ_OFlag::O_CLOEXEC;
+        let queue = mq_open(name, flags, Mode::empty(), None)
+            .map_err(|errno| Error::os("cannot open message queue", name, errno))?;
+        Ok(Self(Some(queue)))
+    }
+
+    fn get(&self) -> &MqdT {
+        self.0.as_ref().expect("a queue is open until it is dropped")
+    }
+
+    fn message_size(&self, name: &str) -> Result<usize, Error> {
+        let attributes =
+            mq_getattr(self.get()).map_err(|errno| Error::os("cannot measure message queue", name, errno))?;
+        Ok(attributes.msgsize() as usize)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        if let Some(queue) = self.0.take() {
+            let _ = mq_close(queue);
+        }
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Queue").field(&self.get().as_fd()).finish()
+    }
+}
+
+/// Creates the queue `name`. Where the user's budget for queues (RLIMIT_MSGQUEUE) does not hold one of the
+/// wished size, a smaller one does: it costs speed, never a sample.
+pub(crate) fn create(name: &str, geometry: Geometry) -> Result<(), Error> {
+    let wished_messages = geometry.messages.min(limit(MSG_MAX, 10));
+    let largest = geometry.message_bytes.min(limit(MSGSIZE_MAX, 8192)).max(MIN_MESSAGE);
+    let mut size = largest;
+    loop {
+        match create_sized(name, wished_messages, size) {
+            Err(Errno::EMFILE | Errno::ENOMEM | Errno::ENOSPC) if size > MIN_MESSAGE => size = (size / 2).max(MIN_MESSAGE),
+            Err(errno) => return Err(explain(name, wished_messages, size, errno)),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+fn create_sized(name: &str, messages: usize, size: usize) -> Result<(), Errno> {
+    let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_RDWR | MQ_OFlag::O_CLOEXEC;
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    let attributes = MqAttr::new(0, messages as i64, size as i64, 0);
+    let queue = Queue(Some(mq_open(name, flags, mode, Some(&attributes))?));
+    // The umask may have taken bits away that the children need.
+    fchmod(queue.get().as_fd(), mode)
+}
+
+fn limit(file: &str, otherwise: usize) -> usize {
+    fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(otherwise)
+}
+
+fn explain(name: &str, messages: usize, size: usize, errno: Errno) -> Error {
+    let error = Error::os("cannot create message queue", format!("{name} ({messages} x {size} B)"), errno);
+    match errno {
+        Errno::EMFILE | Errno::ENOMEM => error.hint(
+            "the limit RLIMIT_MSGQUEUE on your bytes in queues is used up: try 'ulimit -q 819200', 'ipcpipe clean' or --backend pipe",
+        ),
+        Errno::ENOSPC => error.hint("the system has no more queues: see /proc/sys/fs/mqueue/queues_max"),
+        Errno::EINVAL => error.hint("the system's limits are /proc/sys/fs/mqueue/msg_max and msgsize_max"),
+        Errno::ENOSYS => error.hint("this kernel has no POSIX message queues; use --backend pipe"),
+        _ => error,
+    }
+}
+
+/// The sending side.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    queue: Queue,
+    lifeline: Lifeline,
+    message: Vec<u8>,
+    max_message: usize,
+}
+
+impl Writer {
+    pub(crate) fn open(name: &str, lifeline: OwnedFd) -> Result<Self, Error> {
+        let queue = Queue::open(name, MQ_OFlag::O_WRONLY)?;
+        let max_message = queue.message_size(name)?;
+        Ok(Self { queue, lifeline: Lifeline::new(lifeline), message: Vec::with_capacity(max_message), max_message })
+    }
+
+    pub(crate) fn max_message(&self) -> usize {
+        self.max_message
+    }
+
+    pub(crate) fn write(&mut self, header: &[u8], records: &[u8]) -> Result<(), Fault> {
+        self.message.clear();
+        self.message.extend_from_slice(header);
+        self.message.extend_from_slice(records);
+        loop {
+            match mq_send(self.queue.get(), &self.message, PRIORITY) {
+                Ok(()) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => self.wait_for_room()?,
+                Err(errno) => return Err(Fault::system("cannot send a message", "", errno.into())),
+            }
+        }
+    }
+
+    /// A full queue is waited for together with the lifeline: the receiver's death makes no room.
+    fn wait_for_room(&self) -> Result<(), Fault> {
+        let fds = [(self.queue.get().as_fd(), Interest::Write), (self.lifeline.as_fd(), Interest::HangUp)];
+        let [_, peer] =
+            wait::wait(fds, None).map_err(|error| Fault::system("cannot wait for a message queue", "", error))?;
+        if peer.hung_up { Err(Fault::Disconnected) } else { Ok(()) }
+    }
+
+    pub(crate) fn check_peer(&self) -> Result<(), Fault> {
+        if self.lifeline.peer_is_gone() { Err(Fault::Disconnected) } else { Ok(()) }
+    }
+}
+
+/// The receiving side.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    queue: Queue,
+    lifeline: Lifeline,
+}
+
+impl Reader {
+    pub(crate) fn open(name: &str, lifeline: OwnedFd) -> Result<Self, Error> {
+        Ok(Self { queue: Queue::open(name, MQ_OFlag::O_RDONLY)?, lifeline: Lifeline::new(lifeline) })
+    }
+
+    pub(crate) fn read(&mut self, space: &mut [u8], deadline: Option<Instant>) -> Result<Read, Fault> {
+        let mut last_chance = false;
+        loop {
+            let mut priority = PRIORITY;
+            match mq_receive(self.queue.get(), space, &mut priority) {
+                Ok(count) => return Ok(Read::Bytes(count)),
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) if last_chance => return Err(Fault::Disconnected),
+                Err(Errno::EAGAIN) => {}
+                Err(errno) => return Err(Fault::system("cannot receive a message", "", errno.into())),
+            }
+            let fds = [(self.queue.get().as_fd(), Interest::Read), (self.lifeline.as_fd(), Interest::HangUp)];
+            let [message, peer] = wait::wait(fds, deadline)
+                .map_err(|error| Fault::system("cannot wait for a message queue", "", error))?;
+            if !message.any() && !peer.any() {
+                return Ok(Read::TimedOut);
+            }
+            // The sender may have sent and died since the queue was found empty: look once more.
+            last_chance = peer.hung_up;
+        }
+    }
+}

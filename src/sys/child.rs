@@ -1,0 +1,176 @@
+//! One child process: spawned with exactly the descriptors it is given, held by a pidfd, signalled
+//! through it and reaped once.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::Error;
+use crate::sys::fd::Inheritable;
+
+/// A child process that this process spawned and has not yet reaped.
+///
+/// Signals go through the pidfd (pidfd_open(2)), so they reach this child or nobody: a number that the
+/// kernel has given to another process is never signalled. Dropping it kills and reaps the child.
+#[derive(Debug)]
+pub struct Child {
+    process: std::process::Child,
+    pidfd: OwnedFd,
+    ended: Option<Ended>,
+}
+
+/// How a child ended and what it used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Exit status or signal.
+    pub status: Status,
+    /// What it used in its life.
+    pub usage: Usage,
+}
+
+/// The two ways a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It exited with this status.
+    Exited(i32),
+    /// This signal killed it.
+    Killed(i32),
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Status::Exited(code) => write!(f, "exit {code}"),
+            Status::Killed(signal) => write!(f, "killed by {}", super::signal::name(signal)),
+        }
+    }
+}
+
+/// What a process used in its life (getrusage(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time in user mode.
+    pub user: Duration,
+    /// CPU time in the kernel.
+    pub sys: Duration,
+    /// The largest resident set, in KiB.
+    pub max_rss_kib: u64,
+    /// Context switches because it waited.
+    pub voluntary_switches: u64,
+    /// Context switches because its time was up.
+    pub involuntary_switches: u64,
+}
+
+impl Child {
+    /// Spawns `command` with `fds` open at their present numbers, besides the standard three.
+    ///
+    /// # Errors
+    /// The system's (EAGAIN: the limit on processes; EMFILE; ENOENT), with the program as operand.
+    pub fn spawn<'a>(command: &mut Command, fds: impl IntoIterator<Item = BorrowedFd<'a>>) -> Result<Self, Error> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let failed = |error: io::Error| match error.raw_os_error() {
+            Some(libc::EAGAIN) => Error::os("cannot start", &program, error).hint("raise the limit on processes ('ulimit -u')"),
+            _ => Error::os("cannot start", &program, error),
+        };
+        let open = Inheritable::new(fds).map_err(failed)?;
+        let process = command.spawn().map_err(failed)?;
+        drop(open);
+        Self::hold(process).map_err(failed)
+    }
+
+    fn hold(mut process: std::process::Child) -> io::Result<Self> {
+        let pid = rustix::process::Pid::from_child(&process);
+        match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
+            Ok(pidfd) => Ok(Self { process, pidfd, ended: None }),
+            Err(errno) => {
+                process.kill()?;
+                process.wait()?;
+                Err(errno.into())
+            }
+        }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Sends `signal`. A child that has ended already is no error.
+    pub fn signal(&self, signal: Signal) {
+        if self.ended.is_none()
+            && let Some(signal) = rustix::process::Signal::from_named_raw(signal as i32)
+        {
+            // ESRCH, the only possible failure on our own child, means it has ended.
+            let _ = rustix::process::pidfd_send_signal(&self.pidfd, signal);
+        }
+    }
+
+    /// Reaps the child if it has ended; never blocks. The pidfd becomes readable at that moment.
+    pub fn try_reap(&mut self) -> Option<Ended> {
+        if self.ended.is_none() {
+            self.ended = wait4(self.process.id(), libc::WNOHANG);
+        }
+        self.ended
+    }
+}
+
+impl AsFd for Child {
+    /// The pidfd: readable once the child has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.try_reap().is_none() {
+            self.signal(Signal::SIGKILL);
+            self.ended = wait4(self.process.id(), 0);
+        }
+    }
+}
+
+/// wait4(2) because it alone gives the usage of one child; std and nix only wait.
+fn wait4(pid: u32, options: libc::c_int) -> Option<Ended> {
+    loop {
+        let mut status = 0;
+        // SAFETY: rusage is plain numbers, for which all zero bytes are a value.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: both pointers are to live locals; the pid is an unreaped child of ours.
+        let got = unsafe { libc::wait4(pid as libc::pid_t, &raw mut status, options, &raw mut usage) };
+        match got {
+            0 => return None,
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+            -1 => return None,
+            _ => return Some(Ended { status: decode(status), usage: Usage::from(&usage) }),
+        }
+    }
+}
+
+fn decode(status: libc::c_int) -> Status {
+    if libc::WIFSIGNALED(status) {
+        Status::Killed(libc::WTERMSIG(status))
+    } else {
+        Status::Exited(libc::WEXITSTATUS(status))
+    }
+}
+
+impl From<&libc::rusage> for Usage {
+    fn from(usage: &libc::rusage) -> Self {
+        let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
+        Self {
+            user: time(usage.ru_utime),
+            sys: time(usage.ru_stime),
+            max_rss_kib: usage.ru_maxrss as u64,
+            voluntary_switches: usage.ru_nvcsw as u64,
+            involuntary_switches: usage.ru_nivcsw as u64,
+        }
+    }
+}

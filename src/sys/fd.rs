@@ -1,0 +1,97 @@
+//! File descriptors: pipes that no child inherits by accident, and handing one to one child.
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::unistd::pipe2;
+
+use crate::Error;
+
+/// An anonymous pipe, (read end, write end), both closed on exec from the start: pipe(2) followed by
+/// fcntl(2) leaks the ends into whatever another thread spawns in between.
+///
+/// # Errors
+/// EMFILE or ENFILE: the process or the system is out of descriptors.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
+    pipe2(OFlag::O_CLOEXEC).map_err(|errno| {
+        let error = Error::os("cannot create a pipe", "", errno);
+        match errno {
+            Errno::EMFILE => error.hint("raise the limit on open files ('ulimit -n')"),
+            _ => error,
+        }
+    })
+}
+
+/// Descriptors that the next child inherits, for as long as this guard lives.
+///
+/// Spawn exactly one child while it lives. A child that another thread spawns meanwhile inherits
+/// them too, so spawn from one thread.
+#[derive(Debug)]
+pub struct Inheritable<'a>(Vec<BorrowedFd<'a>>);
+
+impl<'a> Inheritable<'a> {
+    /// Makes `fds` inheritable until the guard is dropped.
+    ///
+    /// # Errors
+    /// EBADF: a descriptor is not open.
+    pub fn new(fds: impl IntoIterator<Item = BorrowedFd<'a>>) -> io::Result<Self> {
+        let guard = Self(fds.into_iter().collect());
+        guard.0.iter().try_for_each(|fd| set_cloexec(*fd, false))?;
+        Ok(guard)
+    }
+}
+
+impl Drop for Inheritable<'_> {
+    fn drop(&mut self) {
+        for fd in &self.0 {
+            // Cannot fail on a descriptor that is borrowed, hence open.
+            let _ = set_cloexec(*fd, true);
+        }
+    }
+}
+
+/// Takes over descriptor number `raw` that the parent left open for this process, and closes it on
+/// exec from now on. Call it once for each number: the result owns the descriptor.
+///
+/// # Errors
+/// When no such descriptor is open, or it is one of the standard three.
+pub fn adopt(raw: RawFd) -> Result<OwnedFd, Error> {
+    let refused = |why: &str| Err(Error::refused("cannot take over descriptor", raw, why));
+    if raw <= 2 {
+        return refused("it is not one that a launcher hands on");
+    }
+    // SAFETY: the number is only looked at here; F_GETFD on a closed descriptor answers EBADF.
+    let probe = unsafe { BorrowedFd::borrow_raw(raw) };
+    match set_cloexec(probe, true) {
+        // SAFETY: the descriptor is open, and by this function's contract nobody else owns it.
+        Ok(()) => Ok(unsafe { OwnedFd::from_raw_fd(raw) }),
+        Err(_) => refused("the launcher did not hand it on"),
+    }
+}
+
+fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    let flags = if on { FdFlag::FD_CLOEXEC } else { FdFlag::empty() };
+    fcntl(fd, FcntlArg::F_SETFD(flags))?;
+    Ok(())
+}
+
+/// Sets or clears O_NONBLOCK on the open file that `fd` refers to.
+///
+/// # Errors
+/// EBADF: the descriptor is not open.
+pub fn set_nonblocking(fd: impl AsFd, on: bool) -> io::Result<()> {
+    let mut flags = OFlag::from_bits_retain(fcntl(fd.as_fd(), FcntlArg::F_GETFL)?);
+    flags.set(OFlag::O_NONBLOCK, on);
+    fcntl(fd.as_fd(), FcntlArg::F_SETFL(flags))?;
+    Ok(())
+}
+
+/// The number of a descriptor, for a child's argument list.
+#[must_use]
+pub fn number(fd: &impl AsRawFd) -> RawFd {
+    fd.as_raw_fd()
+}

@@ -1,0 +1,10 @@
+//! Thin, safe wrappers over what the kernel offers: descriptors, waiting, clocks, children,
+//! signals and semaphores. This room knows nothing of links, stages or people.
+
+pub mod child;
+pub mod clock;
+pub mod fd;
+pub(crate) mod semaphore;
+pub mod process;
+pub mod signal;
+pub mod wait;

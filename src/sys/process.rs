@@ -1,0 +1,27 @@
+//! What a process says about itself to the kernel: its name, and whose death concerns it.
+
+use std::ffi::CString;
+use std::io;
+
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+
+/// Sets the name that ps(1), pstree(1) and pgrep(1) show for this process: at most 15 bytes count.
+///
+/// # Errors
+/// EINVAL for a name with a zero byte.
+pub fn set_name(name: &str) -> io::Result<()> {
+    prctl::set_name(&CString::new(name)?)?;
+    Ok(())
+}
+
+/// Has the kernel send `signal` to this process when the thread that spawned it ends (PR_SET_PDEATHSIG).
+///
+/// It never comes when the parent was dead already, so look at the parent's pid afterwards.
+///
+/// # Errors
+/// EINVAL for an unknown signal.
+pub fn on_parent_death(signal: Signal) -> io::Result<()> {
+    prctl::set_pdeathsig(signal)?;
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! Signals as descriptors and messages: nothing in the program runs inside a handler but one write(2).
+
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use nix::sys::signal::{SigHandler, Signal};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+
+/// The signals that ask a program to end, in the order of their numbers.
+pub const REQUESTS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+
+/// Signals that arrive as readiness of a descriptor, to be waited for beside others with poll(2).
+///
+/// signal-hook restarts interrupted calls, so a blocked read would not notice a signal; whoever
+/// blocks includes [`Signals::as_fd`] in what it waits for.
+pub struct Signals(SignalDelivery<UnixStream, SignalOnly>);
+
+impl Signals {
+    /// Catches `signals` from now on.
+    ///
+    /// # Errors
+    /// EMFILE; EINVAL for a signal that cannot be caught.
+    pub fn catch(signals: &[Signal]) -> io::Result<Self> {
+        let (read, write) = UnixStream::pair()?;
+        let numbers = signals.iter().map(|&signal| signal as i32);
+        SignalDelivery::with_pipe(read, write, SignalOnly::default(), numbers).map(Self)
+    }
+
+    /// Takes what arrived since the last call; never blocks. Several of one kind count as one.
+    pub fn take(&mut self) -> Vec<Signal> {
+        self.0.pending().filter_map(|number| Signal::try_from(number).ok()).collect()
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_read().as_fd()
+    }
+}
+
+impl std::fmt::Debug for Signals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Signals").field(&self.as_fd()).finish()
+    }
+}
+
+/// Whoever a process belongs to, and how long it may live on without it.
+#[derive(Clone, Copy, Debug)]
+pub struct Guardian {
+    /// The process id of the parent that spawned this process.
+    pub pid: u32,
+    /// After this time without the parent, SIGALRM ends an orphan that is stuck.
+    pub grace: Duration,
+}
+
+impl Guardian {
+    /// True while the parent lives. Once it is dead another process has adopted us.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        nix::unistd::getppid().as_raw() == self.pid as i32
+    }
+}
+
+/// Answers `signal` by writing `message` to `to`, instead of dying. An orphan, to whom SIGTERM comes by
+/// PR_SET_PDEATHSIG and who has nobody to tell, starts the alarm that ends it should it be stuck.
+///
+/// `message` has at most PIPE_BUF bytes, so it never mixes with what the process itself writes.
+///
+/// # Errors
+/// EINVAL for a signal that cannot be caught; EMFILE.
+pub fn relay(signal: Signal, to: impl AsFd, message: Vec<u8>, guardian: Guardian) -> io::Result<()> {
+    let to: OwnedFd = to.as_fd().try_clone_to_owned()?;
+    let seconds = u32::try_from(guardian.grace.as_secs().max(1)).unwrap_or(u32::MAX);
+    let action = move || {
+        // A full or closed pipe means that nobody listens, which is nothing a handler could mend.
+        let _ = nix::unistd::write(&to, &message);
+        if !guardian.is_alive() {
+            nix::unistd::alarm::set(seconds);
+        }
+    };
+    // SAFETY: the action calls write, getppid and alarm only, all async-signal-safe (signal-safety(7)).
+    unsafe { signal_hook::low_level::register(signal as i32, action) }?;
+    Ok(())
+}
+
+/// Ignores `signals` in this process and, by inheritance, in what it executes.
+///
+/// # Errors
+/// EINVAL for a signal that cannot be ignored.
+pub fn ignore(signals: &[Signal]) -> io::Result<()> {
+    for &signal in signals {
+        // SAFETY: ignoring installs no code of ours.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) }?;
+    }
+    Ok(())
+}
+
+/// True if `signal` is ignored, which it is at the start when a parent such as nohup(1) arranged it.
+#[must_use]
+pub fn is_ignored(signal: Signal) -> bool {
+    // SAFETY: sigaction is plain data, for which all zero bytes are a value.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: a null new action only asks; the pointer is to a live local.
+    let status = unsafe { libc::sigaction(signal as i32, std::ptr::null(), &raw mut now) };
+    status == 0 && now.sa_sigaction == libc::SIG_IGN
+}
+
+/// Ends this process by `signal` as if it had never been caught, so that the parent sees a death by
+/// signal: an exit status of 130 would let a shell loop run on after Ctrl-C.
+pub fn die_by(signal: Signal) -> ! {
+    let _ = signal_hook::low_level::emulate_default_handler(signal as i32);
+    std::process::exit(128 + signal as i32)
+}
+
+/// The name of a signal by its number: `SIGTERM`, or `signal 34` for one without a name.
+#[must_use]
+pub fn name(number: i32) -> String {
+    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
+}
