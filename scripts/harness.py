@@ -21,6 +21,7 @@ import contextlib
 import ctypes
 import dataclasses
 import fcntl
+import itertools
 import json
 import multiprocessing
 import os
@@ -341,7 +342,7 @@ class Launch:
     """A launcher in its own session, with its output in files: nothing here can block on a full pipe."""
 
     def __init__(self, arguments: list[Argument], out: Path, err: Path, log: Path, *, stdin: Any = subprocess.DEVNULL,
-                 stdout: Any = None, stderr: Any = None, prepare: Iterable[Callable[[], None]] = (),
+                 stdout: Any = None, stderr: Any = None, prepare: Iterable[Callable[[], Any]] = (),
                  terminal: Optional[int] = None, **options: Any):
         self.log, self._out, self._err, self._terminal = log, out, err, terminal
         self.arguments = [os.fsdecode(argument) for argument in arguments]
@@ -356,7 +357,8 @@ class Launch:
         with open(out, "wb") as out_file, open(err, "wb") as err_file:
             self._child = subprocess.Popen(
                 arguments, stdin=stdin, stdout=out_file if stdout is None else stdout,
-                stderr=err_file if stderr is None else stderr, start_new_session=True, preexec_fn=before_exec, **options)
+                stderr=err_file if stderr is None else stderr, start_new_session=True, preexec_fn=before_exec,
+                **options)
         self.pid = self._child.pid
         self.target = Target(self.pid)
 
@@ -433,7 +435,8 @@ class Launch:
 
         def look() -> bool:
             if not self.target.is_running():
-                raise Fault(f"ended before a sample was logged: {self._err.read_text(errors='replace')[-300:]}", "status")
+                said = self._err.read_text(errors="replace").strip()
+                raise Fault(f"ended before a sample was logged: {said[-300:]}", "status")
             return self.log.exists() and self.log.stat().st_size >= size
 
         wait_for(look, seconds, f"{size} bytes in {self.log.name}")
@@ -482,7 +485,8 @@ class Bed:
 
     # -- starting ---------------------------------------------------------------------------------
 
-    def command(self, *arguments: Argument, log: Optional[Path] = None, before: Iterable[str] = (), **options: Any) -> Launch:
+    def command(self, *arguments: Argument, log: Optional[Path] = None, before: Iterable[str] = (),
+                **options: Any) -> Launch:
         """Starts the program with exactly these arguments, under the command `before` (a tracer) if given."""
         number = len(self._launches)
         out, err = self._said / f"{number}.out", self._said / f"{number}.err"
@@ -505,7 +509,8 @@ class Bed:
     def start_on_terminal(self, *arguments: Argument, **options: Any) -> Launch:
         """RUN as the foreground job of a terminal of its own; its stdout stays a file, to be judged later."""
         master, slave = pty.openpty()
-        launch = self.start(*arguments, stdin=slave, stderr=slave, prepare=(acquire_terminal,), terminal=master, **options)
+        launch = self.start(*arguments, stdin=slave, stderr=slave, prepare=(acquire_terminal,), terminal=master,
+                            **options)
         os.close(slave)
         return launch
 
@@ -705,7 +710,8 @@ def check_prefix(ended: Ended, reference: Reference, seed: int = SEED) -> Option
     if None in (produced, counted, lost):
         raise Fault(f"loss not declared: produced {produced}, counted {counted}, lost {lost}", "loss")
     if lost not in (produced - logged, produced - min(logged, counted)):
-        raise Fault(f"loss wrongly declared: produced {produced}, logged {logged}, counted {counted}, lost {lost}", "loss")
+        figures = f"produced {produced}, logged {logged}, counted {counted}, lost {lost}"
+        raise Fault(f"loss wrongly declared: {figures}", "loss")
     return summary
 
 
@@ -732,49 +738,56 @@ def _work_alone(work: Callable[[Any], Any], task: Any, answer: Any, parent: int)
     answer.send(result)
 
 
-def run_each(tasks: Iterable[Any], work: Callable[[Any], Any], jobs: int, seconds: Callable[[Any], float]) -> Iterator[tuple[Any, Any]]:
+@dataclasses.dataclass
+class _Worker:
+    process: Any
+    task: Any
+    answer: Any
+    deadline: float
+
+    def result(self) -> Any:
+        """What it sent; call it when the process has ended."""
+        with contextlib.suppress(EOFError):
+            if self.answer.poll():
+                return self.answer.recv()
+        late = time.monotonic() >= self.deadline
+        return Broken("the worker was killed: past its limit" if late else "the worker died")
+
+
+def _hire(work: Callable[[Any], Any], task: Any, seconds: float) -> _Worker:
+    context = multiprocessing.get_context("fork")
+    answer, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work_alone, args=(work, task, sender, os.getpid()))
+    process.start()
+    sender.close()
+    return _Worker(process, task, answer, time.monotonic() + seconds)
+
+
+def run_each(tasks: Iterable[Any], work: Callable[[Any], Any], jobs: int,
+             seconds: Callable[[Any], float]) -> Iterator[tuple[Any, Any]]:
     """Runs `work(task)` in a process of its own, `jobs` at a time, and yields (task, result) as they end.
 
     A worker that outlives `seconds(task)` is killed with everything it started. Whatever ends this generator,
     an interrupt included, ends the workers too.
     """
-    context, waiting, running = multiprocessing.get_context("fork"), iter(tasks), {}
-
-    def begin(task: Any) -> None:
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_work_alone, args=(work, task, sender, os.getpid()))
-        process.start()
-        sender.close()
-        running[process.sentinel] = (process, task, receiver, time.monotonic() + seconds(task))
-
-    def collect(sentinel: int) -> tuple[Any, Any]:
-        process, task, receiver, deadline = running.pop(sentinel)
-        result: Any = Broken("the worker was killed: past its limit" if time.monotonic() >= deadline else "the worker died")
-        with contextlib.suppress(EOFError):
-            if receiver.poll():
-                result = receiver.recv()
-        process.join()
-        kill_children(spare=[other.pid for other, *_ in running.values()])
-        return task, result
-
+    waiting = iter(tasks)
+    busy: list[_Worker] = []
     try:
         while True:
-            while len(running) < jobs:
-                try:
-                    begin(next(waiting))
-                except StopIteration:
-                    break
-            if not running:
+            busy += [_hire(work, task, seconds(task)) for task in itertools.islice(waiting, jobs - len(busy))]
+            if not busy:
                 return
-            nearest = min(deadline for *_, deadline in running.values()) - time.monotonic()
-            for sentinel in wait_for_any(list(running), timeout=max(0.0, nearest)):
-                yield collect(sentinel)
-            for process, *_, deadline in running.values():
-                if time.monotonic() >= deadline:
-                    process.kill()
+            nearest = min(worker.deadline for worker in busy) - time.monotonic()
+            ended = wait_for_any([worker.process.sentinel for worker in busy], timeout=max(0.0, nearest))
+            for worker in [worker for worker in busy if worker.process.sentinel in ended]:
+                busy.remove(worker)
+                worker.process.join()
+                kill_children(spare=[other.process.pid for other in busy])
+                yield worker.task, worker.result()
+            for worker in busy:
+                if time.monotonic() >= worker.deadline:
+                    worker.process.kill()
     finally:
-        for process, *_ in running.values():
-            process.kill()
         kill_children()
 
 

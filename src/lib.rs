@@ -3,9 +3,9 @@
 
 pub mod channel;
 mod error;
-// pub mod pipeline;
+pub mod pipeline;
 pub mod record;
-// pub mod stage;
+pub mod stage;
 pub mod sys;
 
 pub use error::Error;

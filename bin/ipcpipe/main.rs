@@ -1,1 +1,116 @@
-fn main(){}
+//! `ipcpipe`: everything that speaks to a person. The work is done by the library of the same name.
+//!
+//! | exit status | meaning |
+//! |---|---|
+//! | 0 | done: count, duration or end of input reached |
+//! | 1 | input, output or environment error |
+//! | 2 | usage |
+//! | 3 | a stage died |
+//! | 4 | forced: the drain deadline passed, or a second Ctrl-C |
+//! | 5 | conservation broken: produced, logged and counted disagree without a declared loss |
+//! | by signal | 130, 143, 129 and 141 in a shell after INT, TERM, HUP or a closed stdout, and a clean drain |
+
+mod args;
+mod clean;
+mod config;
+mod parse;
+mod progress;
+mod render;
+mod run;
+mod shell;
+mod stage;
+mod units;
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+use anstream::ColorChoice;
+
+use crate::args::{Args, Command};
+use crate::config::Config;
+
+/// How the program exits when no signal stopped it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// The job is done.
+    Done = 0,
+    /// The system refused something.
+    Failed = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// A stage died; what it had not passed on is lost.
+    StageDied = 3,
+    /// The stages did not drain in time and were killed.
+    Forced = 4,
+    /// The stages' counts contradict each other.
+    Unconserved = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// How a command ends: the status it chose, or the reason why it could not do its work.
+pub(crate) type Outcome = Result<Exit, ipcpipe::Error>;
+
+fn main() -> ExitCode {
+    let words: Vec<OsString> = env::args_os().collect();
+    let exit = match parse::parse(&words) {
+        Ok(args) => execute(args),
+        Err(answer) => {
+            ColorChoice::from(parse::color_of(&words)).write_global();
+            give(answer)
+        }
+    };
+    exit.into()
+}
+
+fn execute(args: Args) -> Exit {
+    ColorChoice::from(args.output.color).write_global();
+    let outcome = match args.command {
+        None => run::run(&Config::from(args)),
+        Some(Command::Clean(clean)) => clean::run(&clean),
+        Some(Command::Bench(_)) => Ok(Exit::Failed),
+        Some(Command::Completions { shell }) => shell::completions(shell),
+        Some(Command::Man) => shell::man(),
+        Some(Command::Stage(stage)) => stage::run(stage),
+    };
+    outcome.unwrap_or_else(|error| {
+        complain(error);
+        Exit::Failed
+    })
+}
+
+/// Prints what clap has to say instead of arguments: the help that was asked for, or a usage error.
+fn give(answer: clap::Error) -> Exit {
+    let usage = answer.use_stderr();
+    let text = parse::explain(answer);
+    if usage {
+        say(&text);
+        return Exit::Usage;
+    }
+    match shell::print(&text) {
+        Ok(exit) => exit,
+        Err(error) => {
+            complain(error);
+            Exit::Failed
+        }
+    }
+}
+
+/// One line on stderr about what went wrong or matters.
+pub(crate) fn complain(message: impl Display) {
+    say(&format!("ipcpipe: {message}\n"));
+}
+
+/// Writes to stderr in one piece, so that the lines of several processes do not mix. There is nobody to tell if that
+/// fails.
+pub(crate) fn say(text: &str) {
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}

@@ -51,8 +51,8 @@ impl Endpoint {
     /// # Errors
     /// When the text is no endpoint's, or its descriptor is not open.
     pub fn adopt(text: &OsStr) -> Result<Self, Error> {
-        let parsed =
-            Text::parse(text).map_err(|error| Error::refused("cannot read endpoint", text.to_string_lossy(), error.to_string()))?;
+        let parsed = Text::parse(text)
+            .map_err(|error| Error::refused("cannot read endpoint", text.to_string_lossy(), error.to_string()))?;
         let fd = parsed.fd.map(fd::adopt).transpose()?;
         Ok(Self { backend: parsed.backend, fd, name: parsed.name })
     }

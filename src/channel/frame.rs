@@ -42,17 +42,8 @@ pub(crate) enum Kind {
 impl Header {
     /// The header of a frame of `count` records, with the digest of the stream up to their end.
     pub(crate) fn new(kind: Kind, tag: u16, count: u32, first_seq: u64, sent_ns: u64, digest: u64) -> Self {
-        let mut header = Self {
-            magic: MAGIC,
-            version: VERSION,
-            kind: kind as u8,
-            tag,
-            count,
-            check: 0,
-            first_seq,
-            sent_ns,
-            digest,
-        };
+        let mut header =
+            Self { magic: MAGIC, version: VERSION, kind: kind as u8, tag, count, check: 0, first_seq, sent_ns, digest };
         header.check = header.sum();
         header
     }

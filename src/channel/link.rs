@@ -1,6 +1,7 @@
 //! The launcher's side: links are made here, and their names are removed here.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 
 use super::backend::Backend;
 use super::endpoint::Endpoint;
@@ -9,7 +10,6 @@ use super::rundir::RunDir;
 use super::{fifo, mq, pipe, shm, socket};
 use crate::Error;
 use crate::sys::fd;
-use std::os::fd::OwnedFd;
 
 /// How much a link holds. A system that refuses the wish gives less, which costs speed only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,6 @@ pub struct Link {
     pub sender: Endpoint,
     /// The end that receives.
     pub receiver: Endpoint,
-    /// A FIFO held open both ways until both ends are attached; see fifo.rs.
-    _held: Option<OwnedFd>,
 }
 
 /// The links that a launcher makes together, and the only owner of their names.
@@ -57,6 +55,8 @@ pub struct Link {
 pub struct Run {
     dir: Option<RunDir>,
     names: Vec<KernelName>,
+    /// FIFOs held open both ways until their ends are attached; see fifo.rs.
+    held: Vec<OwnedFd>,
 }
 
 impl Run {
@@ -76,15 +76,16 @@ impl Run {
         match backend {
             Backend::Pipe => {
                 let (read, write) = pipe::create(geometry)?;
-                Ok(Link::of(backend, Some(write), Some(read), None, name))
+                Ok(Link::of(backend, Some(write), Some(read), name))
             }
             Backend::Fifo => {
                 let (name, held) = self.create_file(name, geometry, fifo::create)?;
-                Ok(Link::of(backend, None, None, Some(held), name.as_os_str()))
+                self.held.push(held);
+                Ok(Link::of(backend, None, None, name.as_os_str()))
             }
             Backend::Socket => {
                 let (name, listener) = self.create_file(name, geometry, socket::create)?;
-                Ok(Link::of(backend, None, Some(listener), None, name.as_os_str()))
+                Ok(Link::of(backend, None, Some(listener), name.as_os_str()))
             }
             Backend::Mq | Backend::Shm => {
                 let object = format!("/ipcpipe.{}.{name}", self.dir()?.id());
@@ -95,7 +96,7 @@ impl Run {
                     KernelName::Segment(name) => shm::create(name, geometry),
                     KernelName::File(_) => Ok(()),
                 })
-                .map(|name| Link::of(backend, Some(write), Some(read), None, name.as_os_str()))
+                .map(|name| Link::of(backend, Some(write), Some(read), name.as_os_str()))
             }
         }
     }
@@ -146,11 +147,19 @@ impl Run {
         &self.names
     }
 
-    /// Removes all names and the run directory, once every end is attached. The links live on.
+    /// Lets go of what the run holds open so that no end waits for another while it attaches. Call it once both ends
+    /// of every link are attached: until then a FIFO does not end with its sender.
+    pub fn release(&mut self) {
+        self.held.clear();
+    }
+
+    /// Removes all names and the run directory. Call it once both ends of every link are attached, and not before;
+    /// the links live on. With names that are to stay, call [`release`](Self::release) instead.
     pub fn unlink(&mut self) {
         for name in self.names.drain(..) {
             name.remove();
         }
+        self.held.clear();
         self.dir = None;
     }
 }
@@ -162,19 +171,9 @@ impl Drop for Run {
 }
 
 impl Link {
-    fn of(
-        backend: Backend,
-        sender: Option<OwnedFd>,
-        receiver: Option<OwnedFd>,
-        held: Option<OwnedFd>,
-        name: impl Into<OsString>,
-    ) -> Self {
+    fn of(backend: Backend, sender: Option<OwnedFd>, receiver: Option<OwnedFd>, name: impl Into<OsString>) -> Self {
         let name = name.into();
-        Self {
-            sender: Endpoint::new(backend, sender, name.clone()),
-            receiver: Endpoint::new(backend, receiver, name),
-            _held: held,
-        }
+        Self { sender: Endpoint::new(backend, sender, name.clone()), receiver: Endpoint::new(backend, receiver, name) }
     }
 }
 
@@ -183,5 +182,9 @@ fn check_name(name: &str) -> Result<(), Error> {
     if name.starts_with(|c: char| c.is_ascii_lowercase()) && name.len() <= 32 && name.chars().all(ok) {
         return Ok(());
     }
-    Err(Error::refused("cannot name a link", name, "a name is 1 to 32 lower-case letters, digits and dashes, a letter first"))
+    Err(Error::refused(
+        "cannot name a link",
+        name,
+        "a name is 1 to 32 lower-case letters, digits and dashes, a letter first",
+    ))
 }

@@ -71,7 +71,9 @@ pub(crate) fn create(name: &str, geometry: Geometry) -> Result<(), Error> {
     let mut size = largest;
     loop {
         match create_sized(name, wished_messages, size) {
-            Err(Errno::EMFILE | Errno::ENOMEM | Errno::ENOSPC) if size > MIN_MESSAGE => size = (size / 2).max(MIN_MESSAGE),
+            Err(Errno::EMFILE | Errno::ENOMEM | Errno::ENOSPC) if size > MIN_MESSAGE => {
+                size = (size / 2).max(MIN_MESSAGE)
+            }
             Err(errno) => return Err(explain(name, wished_messages, size, errno)),
             Ok(()) => return Ok(()),
         }

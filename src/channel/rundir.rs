@@ -80,7 +80,9 @@ impl RunDir {
             KernelName::Queue(name) => format!("mq {name}\n"),
             KernelName::Segment(name) => format!("shm {name}\n"),
         };
-        self.names.write_all(line.as_bytes()).map_err(|error| Error::os("cannot note names in", self.path.display(), error))
+        self.names
+            .write_all(line.as_bytes())
+            .map_err(|error| Error::os("cannot note names in", self.path.display(), error))
     }
 }
 
@@ -95,8 +97,9 @@ fn failed(path: &Path, refusal: Refusal) -> Error {
     const WHAT: &str = "cannot make run directory";
     match refusal {
         Refusal::System(error) => Error::os(WHAT, path.display(), error),
-        Refusal::Foreign(why) => Error::refused(WHAT, path.display(), why)
-            .hint("remove it, or set XDG_RUNTIME_DIR to a directory of yours"),
+        Refusal::Foreign(why) => {
+            Error::refused(WHAT, path.display(), why).hint("remove it, or set XDG_RUNTIME_DIR to a directory of yours")
+        }
     }
 }
 
@@ -169,7 +172,9 @@ fn runtime_dir() -> Option<Result<PathBuf, String>> {
     Some(match dir.metadata() {
         Err(error) => Err(format!("{}: {}", dir.display(), crate::error::errno_text(&error))),
         Ok(found) if !found.is_dir() => Err(format!("{} is no directory", dir.display())),
-        Ok(found) if found.uid() != geteuid().as_raw() => Err(format!("{} belongs to uid {}", dir.display(), found.uid())),
+        Ok(found) if found.uid() != geteuid().as_raw() => {
+            Err(format!("{} belongs to uid {}", dir.display(), found.uid()))
+        }
         Ok(_) => Ok(dir),
     })
 }

@@ -14,8 +14,8 @@
 //! - **Stop is data.** Only [`conv`] can be asked to stop. It then ends its links, and each stage
 //!   downstream finishes because its input ended. Nothing that was sent is dropped on the way.
 //! - **Every stage returns, and returns its counts.** An outcome says how many records passed and their
-//!   checksum, however the stage ended; what cut it short is the outcome's `fault`, one line that names
-//!   the object. Outcomes are plain data for serde, so that a process can hand its own to the launcher.
+//!   checksum, however the stage ended; what cut it short is the outcome's [`Fault`], one line that names
+//!   the object, and its kind. Outcomes are plain data for serde, so that a process can hand its own to the launcher.
 //! - **Batches are invisible.** What a stage computes depends on the samples and their order, never on how
 //!   they were cut into frames.
 //! - **Nothing waits for a timer's sake.** Before a stage blocks it passes on everything that it holds.
@@ -23,6 +23,7 @@
 //! - **Memory is flat.** Each stage has a few buffers of fixed size, whatever flows through.
 
 pub mod conv;
+mod fault;
 pub mod fold;
 mod latency;
 pub mod log;
@@ -35,6 +36,7 @@ mod testing;
 mod world;
 
 pub use conv::conv;
+pub use fault::{Fault, FaultKind};
 pub use latency::Latency;
 pub use log::log;
 pub use report::{ReportOutcome, report};

@@ -21,11 +21,11 @@ const TINY: f64 = 1e-5;
 /// 2^52: added to a small non-negative float it leaves the rounded integer in the low bits of the sum.
 const SHIFT: f64 = 4_503_599_627_370_496.0;
 
-/// Each small integer with a newline in the first bytes, and the number of those bytes in the last.
-static SMALL_LINES: [[u8; 8]; SMALL] = small_lines();
+/// Each small integer with a newline in the low bytes, and the number of those bytes in the highest.
+static SMALL_LINES: [u64; SMALL] = small_lines();
 
-const fn small_lines() -> [[u8; 8]; SMALL] {
-    let mut lines = [[0; 8]; SMALL];
+const fn small_lines() -> [u64; SMALL] {
+    let mut lines = [0; SMALL];
     let mut n = 0;
     while n < SMALL {
         lines[n] = small_line(n);
@@ -34,7 +34,7 @@ const fn small_lines() -> [[u8; 8]; SMALL] {
     lines
 }
 
-const fn small_line(n: usize) -> [u8; 8] {
+const fn small_line(n: usize) -> u64 {
     let digits = if n < 10 { 1 } else { n.ilog10() as usize + 1 };
     let mut line = [0; 8];
     let (mut at, mut rest) = (digits, n);
@@ -45,7 +45,7 @@ const fn small_line(n: usize) -> [u8; 8] {
     }
     line[digits] = b'\n';
     line[7] = digits as u8 + 1;
-    line
+    u64::from_le_bytes(line)
 }
 
 /// Appends `value` as text.
@@ -132,14 +132,17 @@ const ASCII_ZEROS: u64 = u64::from_ne_bytes([b'0'; 8]);
 
 /// The eight decimal digits of a number below 10^8, one a byte, the first in the lowest byte.
 ///
-/// The number is halved three times, all parts at once: the factors divide by 100 and by 10, exactly so for
-/// parts below 10^4 and 10^2.
+/// The number is halved three times, all parts at once, into quotients in the low halves of their places and
+/// remainders in the high ones: with `q = n / d`, that is `q + ((n - q * d) << s)`, written as one product.
+/// The factors and shifts divide by 10^4, 10^2 and 10, exactly so for parts below 10^8, 10^4 and 10^2.
 fn eight_digits(n: u32) -> u64 {
-    let fours = u64::from(n / 10_000) | u64::from(n % 10_000) << 32;
-    let high = (fours * 10_486 >> 20) & 0x0000_007f_0000_007f;
-    let twos = high | (fours - 100 * high) << 16;
-    let high = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
-    high | (twos - 10 * high) << 8
+    let n = u64::from(n);
+    let quotient = n * 109_951_163 >> 40;
+    let fours = (n << 32) - quotient * ((10_000 << 32) - 1);
+    let quotients = (fours * 10_486 >> 20) & 0x0000_007f_0000_007f;
+    let twos = (fours << 16) - quotients * ((100 << 16) - 1);
+    let quotients = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
+    (twos << 8) - quotients * ((10 << 8) - 1)
 }
 
 fn store(out: &mut [u8], at: usize, bytes: [u8; 8]) {
@@ -156,8 +159,8 @@ pub(super) fn all_small(samples: &[f64]) -> bool {
 pub(super) fn put_small_lines(out: &mut [u8], mut at: usize, samples: &[f64]) -> usize {
     for x in samples {
         let line = SMALL_LINES[(x + SHIFT).to_bits() as usize % SMALL];
-        store(out, at, line);
-        at += usize::from(line[7]);
+        store(out, at, line.to_le_bytes());
+        at += (line >> 56) as usize;
     }
     at
 }
@@ -210,6 +213,15 @@ mod tests {
         assert!(all_small(&[0.0, -0.0, 1.0, 1023.0]));
         for x in [1024.0, -1.0, 0.5, 1022.5, 1e-300, f64::NAN, f64::INFINITY, 1e300] {
             assert!(!all_small(&[1.0, x]), "{x}");
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_right_at_every_carry() {
+        for n in (0..100_000_000).step_by(9_973).chain((0..8).flat_map(|e| [10u32.pow(e), 10u32.pow(e) * 10 - 1])) {
+            let mut out = [0; 8];
+            put_eight(&mut out, 0, n);
+            assert_eq!(out, *format!("{n:08}").as_bytes());
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::{Fault, FaultKind};
 use super::latency::{Latency, LatencyRecorder};
 use super::statistics_wire;
 use super::world::{Clock, nanos};
@@ -24,10 +25,9 @@ pub struct ReportOutcome {
     pub last: Statistics,
     /// From the sending of a state's newest sample to its being printed.
     pub latency: Latency,
-    /// Whether the output's reader went away, which is no fault.
-    pub broken_pipe: bool,
-    /// What went wrong, in one line.
-    pub fault: Option<String>,
+    /// What went wrong: the loss of stat, else the failure of the output. An output whose reader went away is
+    /// [`FaultKind::OutputClosed`].
+    pub fault: Option<Fault>,
 }
 
 /// Prints states of `rx` to `out`, each as `render` appends it to a buffer, until their end.
@@ -44,9 +44,10 @@ pub fn report<W: Write>(
     render: impl FnMut(&Statistics, &mut Vec<u8>),
     every: Duration,
     clock: &impl Clock,
-    on_output_error: impl FnMut(&io::Error),
+    on_output_error: impl FnMut(&Fault),
 ) -> ReportOutcome {
-    let page = Page { out, render, on_output_error, clock, text: Vec::new(), sent: Vec::new(), written: Written::new() };
+    let page =
+        Page { out, render, on_output_error, clock, text: Vec::new(), sent: Vec::new(), written: Written::new() };
     Reporter { rx, page, clock, every: nanos(every), next_at: 0, held: None, last: Statistics::default() }.run()
 }
 
@@ -66,7 +67,7 @@ impl<W, R, E, C> Reporter<'_, W, R, E, C>
 where
     W: Write,
     R: FnMut(&Statistics, &mut Vec<u8>),
-    E: FnMut(&io::Error),
+    E: FnMut(&Fault),
     C: Clock,
 {
     fn run(mut self) -> ReportOutcome {
@@ -74,14 +75,14 @@ where
             match self.turn() {
                 Ok(true) => {}
                 Ok(false) => break Ok(()),
-                Err(error) => break Err(error.to_string()),
+                Err(error) => break Err(Fault::from(error)),
             }
         };
         self.print_held();
         self.page.write();
-        let Written { reported, printed, latency, broken_pipe, fault } = self.page.written;
+        let Written { reported, printed, latency, fault } = self.page.written;
         let fault = received.err().or(fault);
-        ReportOutcome { reported, printed, last: self.last, latency: latency.latency(), broken_pipe, fault }
+        ReportOutcome { reported, printed, last: self.last, latency: latency.latency(), fault }
     }
 
     /// Takes in one batch, or sees that none came in time; false at the end.
@@ -142,17 +143,12 @@ struct Written {
     reported: u64,
     printed: u64,
     latency: LatencyRecorder,
-    broken_pipe: bool,
-    fault: Option<String>,
+    fault: Option<Fault>,
 }
 
 impl Written {
     fn new() -> Self {
-        Self { reported: 0, printed: 0, latency: LatencyRecorder::new(), broken_pipe: false, fault: None }
-    }
-
-    fn has_failed(&self) -> bool {
-        self.broken_pipe || self.fault.is_some()
+        Self { reported: 0, printed: 0, latency: LatencyRecorder::new(), fault: None }
     }
 }
 
@@ -160,11 +156,11 @@ impl<W, R, E, C> Page<'_, W, R, E, C>
 where
     W: Write,
     R: FnMut(&Statistics, &mut Vec<u8>),
-    E: FnMut(&io::Error),
+    E: FnMut(&Fault),
     C: Clock,
 {
     fn add(&mut self, state: &Statistics) {
-        if self.written.has_failed() {
+        if self.written.fault.is_some() {
             return;
         }
         (self.render)(state, &mut self.text);
@@ -196,13 +192,13 @@ where
     }
 
     fn fail(&mut self, error: &io::Error) {
-        (self.on_output_error)(error);
+        let cause = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
+        let mut fault = Fault::from(Error::os("cannot write", "the report", cause));
         if error.kind() == io::ErrorKind::BrokenPipe {
-            self.written.broken_pipe = true;
-        } else {
-            let error = io::Error::from(error.kind());
-            self.written.fault = Some(Error::os("cannot write", "the report", error).to_string());
+            fault.kind = FaultKind::OutputClosed;
         }
+        (self.on_output_error)(&fault);
+        self.written.fault = Some(fault);
     }
 }
 
@@ -226,7 +222,7 @@ mod tests {
         let (tx, rx) = link();
         let feeder = thread::spawn(move || feed(tx));
         let mut out = Vec::new();
-        let outcome = report(rx, &mut out, render, every, &RealClock, |error| panic!("{error}"));
+        let outcome = report(rx, &mut out, render, every, &RealClock, |fault| panic!("{fault}"));
         feeder.join().unwrap();
         (outcome, String::from_utf8(out).unwrap())
     }
@@ -240,7 +236,7 @@ mod tests {
         });
         assert_eq!(text, "1\n2\n3\n");
         assert_eq!((outcome.reported, outcome.printed, outcome.last.count), (3, 3, 3));
-        assert_eq!((outcome.latency.samples, outcome.fault, outcome.broken_pipe), (3, None, false));
+        assert_eq!((outcome.latency.samples, outcome.fault), (3, None));
     }
 
     #[test]
@@ -249,8 +245,7 @@ mod tests {
             (1..=9).for_each(|n| tx.send(&[state(n)]).unwrap());
             tx.finish().unwrap();
         });
-        assert!(matches!(text.lines().next(), Some("1" | "2" | "3")), "{text}");
-        assert_eq!(text.lines().last(), Some("9"));
+        assert_eq!(text, "1\n9\n");
         assert_eq!((outcome.reported, outcome.printed), (9, 2));
     }
 
@@ -291,18 +286,17 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_goes_away_is_told_once_and_is_no_fault() {
+    fn a_reader_that_goes_away_is_told_once_and_apart() {
         let (outcome, calls) = run_into_failure(io::ErrorKind::BrokenPipe);
-        assert_eq!((calls, outcome.broken_pipe, outcome.fault), (1, true, None));
+        assert_eq!((calls, outcome.fault.unwrap().kind), (1, FaultKind::OutputClosed));
         assert_eq!(outcome.last.count, 1_000);
         assert!(outcome.reported < 1_000);
     }
 
     #[test]
-    fn another_failure_of_the_output_is_a_fault() {
+    fn another_failure_of_the_output_is_told_once_too() {
         let (outcome, calls) = run_into_failure(io::ErrorKind::StorageFull);
-        assert_eq!((calls, outcome.broken_pipe), (1, false));
-        assert_eq!(outcome.fault.unwrap(), "cannot write the report: no storage space");
+        assert_eq!((calls, outcome.fault), (1, Some(Fault::failed("cannot write the report: no storage space"))));
     }
 
     #[test]

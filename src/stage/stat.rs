@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::Fault;
 use super::fold::Fold;
 use super::statistics_wire;
 use crate::channel::{Batch, Receiver, SendError, Sender};
@@ -17,8 +18,8 @@ pub struct StatOutcome {
     /// The statistics of them all.
     #[serde(with = "statistics_wire")]
     pub statistics: Statistics,
-    /// What went wrong first, in one line.
-    pub fault: Option<String>,
+    /// What went wrong: the loss of conv, else that of report.
+    pub fault: Option<Fault>,
 }
 
 /// So many frames may pass before states are pushed on although more samples are at hand.
@@ -40,7 +41,7 @@ pub fn stat(mut rx: Receiver<Sample>, tx: Sender<Statistics>, each_sample: bool)
             Ok(Some(batch)) if each_sample => states.each_sample(&mut fold, &batch),
             Ok(Some(batch)) => states.each_frame(&mut fold, &batch),
             Ok(None) => break Ok(()),
-            Err(error) => break Err(error.to_string()),
+            Err(error) => break Err(Fault::from(error)),
         }
         states.settle(rx.is_ready());
     };
@@ -52,7 +53,7 @@ pub fn stat(mut rx: Receiver<Sample>, tx: Sender<Statistics>, each_sample: bool)
 /// The way of states to report, for as long as there is one.
 struct States {
     tx: Option<Sender<Statistics>>,
-    fault: Option<String>,
+    fault: Option<Fault>,
     unflushed: u32,
 }
 
@@ -86,19 +87,19 @@ impl States {
         if let Some(tx) = &mut self.tx
             && let Err(error) = call(tx)
         {
-            self.lost(&error);
+            self.lost(error);
         }
     }
 
-    fn lost(&mut self, error: &SendError) {
+    fn lost(&mut self, error: SendError) {
         self.tx = None;
-        self.fault = Some(error.to_string());
+        self.fault = Some(error.into());
     }
 
     /// Ends the states; returns what went wrong with them.
-    fn finish(mut self) -> Option<String> {
+    fn finish(mut self) -> Option<Fault> {
         if let Some(Err(error)) = self.tx.take().map(Sender::finish) {
-            self.lost(&error);
+            self.lost(error);
         }
         self.fault
     }
@@ -107,6 +108,7 @@ impl States {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stage::FaultKind;
     use crate::stage::testing::link;
     use std::thread;
 
@@ -159,7 +161,7 @@ mod tests {
         samples.finish().unwrap();
         let outcome = stat.join().unwrap();
         assert_eq!((outcome.counted, outcome.digest), (1_000, digest));
-        assert!(outcome.fault.unwrap().contains("the receiver is gone"));
+        assert_eq!(outcome.fault.unwrap().kind, FaultKind::PeerGone);
     }
 
     #[test]

@@ -34,13 +34,15 @@ pub struct Ended {
     pub usage: Usage,
 }
 
-/// The two ways a process ends.
+/// The ways a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// It exited with this status.
     Exited(i32),
     /// This signal killed it.
     Killed(i32),
+    /// Somebody else reaped it, so nobody here knows: SIGCHLD is ignored, or foreign code waited.
+    Lost,
 }
 
 impl fmt::Display for Status {
@@ -48,6 +50,7 @@ impl fmt::Display for Status {
         match *self {
             Status::Exited(code) => write!(f, "exit {code}"),
             Status::Killed(signal) => write!(f, "killed by {}", super::signal::name(signal)),
+            Status::Lost => f.write_str("status lost"),
         }
     }
 }
@@ -75,7 +78,9 @@ impl Child {
     pub fn spawn<'a>(command: &mut Command, fds: impl IntoIterator<Item = BorrowedFd<'a>>) -> Result<Self, Error> {
         let program = command.get_program().to_string_lossy().into_owned();
         let failed = |error: io::Error| match error.raw_os_error() {
-            Some(libc::EAGAIN) => Error::os("cannot start", &program, error).hint("raise the limit on processes ('ulimit -u')"),
+            Some(libc::EAGAIN) => {
+                Error::os("cannot start", &program, error).hint("raise the limit on processes ('ulimit -u')")
+            }
             _ => Error::os("cannot start", &program, error),
         };
         let open = Inheritable::new(fds).map_err(failed)?;
@@ -148,7 +153,7 @@ fn wait4(pid: u32, options: libc::c_int) -> Option<Ended> {
         match got {
             0 => return None,
             -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
-            -1 => return None,
+            -1 => return Some(Ended { status: Status::Lost, usage: Usage::default() }),
             _ => return Some(Ended { status: decode(status), usage: Usage::from(&usage) }),
         }
     }

@@ -4,7 +4,7 @@
 pub mod child;
 pub mod clock;
 pub mod fd;
-pub(crate) mod semaphore;
 pub mod process;
+pub(crate) mod semaphore;
 pub mod signal;
 pub mod wait;

@@ -14,6 +14,9 @@ use signal_hook::iterator::exfiltrator::SignalOnly;
 /// The signals that ask a program to end, in the order of their numbers.
 pub const REQUESTS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
+/// The number of the signal that a writer gets whose reader has gone.
+pub const BROKEN_PIPE: i32 = Signal::SIGPIPE as i32;
+
 /// Signals that arrive as readiness of a descriptor, to be waited for beside others with poll(2).
 ///
 /// signal-hook restarts interrupted calls, so a blocked read would not notice a signal; whoever
@@ -100,6 +103,17 @@ pub fn ignore(signals: &[Signal]) -> io::Result<()> {
     Ok(())
 }
 
+/// Has the kernel keep ended children until they are reaped, even if a parent arranged otherwise: an ignored
+/// SIGCHLD is inherited, and with it every exit status would be lost.
+///
+/// # Errors
+/// None in practice.
+pub fn keep_ended_children() -> io::Result<()> {
+    // SAFETY: the default action runs no code of ours.
+    unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+    Ok(())
+}
+
 /// True if `signal` is ignored, which it is at the start when a parent such as nohup(1) arranged it.
 #[must_use]
 pub fn is_ignored(signal: Signal) -> bool {
@@ -112,9 +126,9 @@ pub fn is_ignored(signal: Signal) -> bool {
 
 /// Ends this process by `signal` as if it had never been caught, so that the parent sees a death by
 /// signal: an exit status of 130 would let a shell loop run on after Ctrl-C.
-pub fn die_by(signal: Signal) -> ! {
-    let _ = signal_hook::low_level::emulate_default_handler(signal as i32);
-    std::process::exit(128 + signal as i32)
+pub fn die_by(signal: i32) -> ! {
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    std::process::exit(128 + signal)
 }
 
 /// The name of a signal by its number: `SIGTERM`, or `signal 34` for one without a name.

@@ -1,1 +1,15 @@
-fn main(){}
+//! The integration tests: the real binary, real processes, real kernel objects.
+//!
+//! No test sleeps for luck: each waits for a condition with a deadline (`sandbox::wait_for`). Each runs in a sandbox
+//! of its own, which fails the test if a process, a name or a file is left.
+
+mod cli;
+mod conformance;
+mod crash;
+mod logfile;
+mod names;
+mod output;
+mod pipeline;
+mod sandbox;
+mod shutdown;
+mod tidy;

@@ -52,7 +52,11 @@ impl Segment {
         let size = DATA + capacity;
         let failed = |error| explain(name, size, error);
         if !is_valid(capacity) {
-            return Err(Error::refused("cannot create shared memory", name, format!("{capacity} bytes is no power of two from 4096")));
+            return Err(Error::refused(
+                "cannot create shared memory",
+                name,
+                format!("{capacity} bytes is no power of two from 4096"),
+            ));
         }
         let memory = ShmemConf::new().os_id(name).size(size).create().map_err(|error| failed(os_error(&error)))?;
         reserve(name, size).map_err(failed)?;
@@ -69,7 +73,9 @@ impl Segment {
             .os_id(name)
             .open()
             .map_err(|error| Error::os("cannot open shared memory", name, os_error(&error)))?;
-        check(&memory).map(|capacity| Self { memory, capacity }).map_err(|why| Error::refused("cannot use shared memory", name, why))
+        check(&memory)
+            .map(|capacity| Self { memory, capacity })
+            .map_err(|why| Error::refused("cannot use shared memory", name, why))
     }
 
     fn format(&mut self) -> io::Result<()> {
@@ -201,7 +207,9 @@ mod tests {
     #[test]
     fn a_capacity_that_is_not_the_ring_s_is_refused() {
         for capacity in [0, 1, 4095, 4097, 8192, 1 << 40, u64::MAX] {
-            let opened = open_with(&format!("capacity-{capacity}"), |control| control.capacity.store(capacity, Ordering::Relaxed));
+            let opened = open_with(&format!("capacity-{capacity}"), |control| {
+                control.capacity.store(capacity, Ordering::Relaxed)
+            });
             assert!(opened.is_err(), "capacity {capacity} was accepted");
         }
     }

@@ -5,6 +5,7 @@ use super::source::{Fill, Samples};
 use crate::Error;
 use crate::error::OneLine;
 use crate::record::Sample;
+use crate::stage::fault::Fault;
 use crate::stage::world::{Input, InputWake, Taken};
 
 /// So many bytes are read at once.
@@ -31,7 +32,7 @@ impl<I: Input> InputSource<I> {
     }
 
     /// Parses what was read into `room`.
-    fn parse(&mut self, room: &mut [Sample]) -> (usize, Result<(), String>) {
+    fn parse(&mut self, room: &mut [Sample]) -> (usize, Result<(), Fault>) {
         let (from, to) = self.unparsed;
         let pushed = self.parser.push(&self.buffer[from..to], room);
         self.unparsed.0 += pushed.consumed;
@@ -52,7 +53,7 @@ impl<I: Input> InputSource<I> {
                     return Fill::More;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Fill::Fault(Error::os("cannot read", &self.name, error).to_string()),
+                Err(error) => return Fill::Fault(Error::os("cannot read", &self.name, error).into()),
             }
         }
     }
@@ -82,8 +83,8 @@ impl<I: Input> Samples for InputSource<I> {
 }
 
 impl<I> InputSource<I> {
-    fn fault(&self, fault: &str) -> String {
-        format!("cannot read {}: {fault}", OneLine(&self.name))
+    fn fault(&self, fault: &str) -> Fault {
+        Fault::failed(format!("cannot read {}: {fault}", OneLine(&self.name)))
     }
 
     /// Adds what a last line without a newline holds, if there is room.

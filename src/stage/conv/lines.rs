@@ -241,17 +241,24 @@ fn parse_number(text: &str) -> Result<Sample, Invalid<'_>> {
     Ok(value)
 }
 
-/// The fast path: the integer of at most 15 digits that is the whole first line, and the line's length with
-/// its newline.
+/// The fast path: the integer below 2^53 that is the whole first line, and the line's length with its end.
 fn short_integer(bytes: &[u8]) -> Option<(Sample, usize)> {
+    /// So many digits fit an `i64` whatever they are.
+    const DIGITS: usize = 18;
     let start = usize::from(bytes[0] == b'-');
     let mut n = 0;
-    for (length, &byte) in bytes.iter().enumerate().skip(start).take(16) {
-        match byte {
-            b'0'..=b'9' => n = 10 * n + i64::from(byte - b'0'),
-            b'\n' if length > start => return Some((if start == 0 { n } else { -n } as Sample, length + 1)),
+    for (end, &byte) in bytes.iter().enumerate().skip(start).take(DIGITS + 1) {
+        let line_end = match byte {
+            b'0'..=b'9' => {
+                n = 10 * n + i64::from(byte - b'0');
+                continue;
+            }
+            b'\n' => 1,
+            b'\r' if bytes.get(end + 1) == Some(&b'\n') => 2,
             _ => return None,
-        }
+        };
+        let value = if start == 0 { n } else { -n } as Sample;
+        return (end > start && end - start <= DIGITS && value.abs() < EXACT).then_some((value, end + line_end));
     }
     None
 }

@@ -15,8 +15,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::pace::{Lookout, Schedule};
+use super::fault::Fault;
 use super::world::{InputWake, Wake, World, nanos};
-use crate::channel::{Fanout, SendError};
+use crate::channel::Fanout;
 use crate::record::Sample;
 
 pub use self::input::InputSource;
@@ -64,9 +65,8 @@ pub struct ConvOutcome {
     pub ended: Ended,
     /// Invalid lines of the input that were passed over.
     pub skipped: u64,
-    /// What went wrong, in one line. It is present without [`Ended::Fault`] where only the last flush or
-    /// the end could not be delivered.
-    pub fault: Option<String>,
+    /// What went wrong. It is present without [`Ended::Fault`] where only the end could not be delivered.
+    pub fault: Option<Fault>,
 }
 
 /// Sends `samples` to all of `out` until a limit of `options`, the end of the source or a stop, then ends
@@ -88,9 +88,9 @@ pub fn conv<S: Samples, W: World>(
 ) -> ConvOutcome {
     let mut converter = Converter::new(samples, &mut out, options, world, progress);
     let ended = converter.run();
-    let skipped = converter.samples.skipped();
-    let (produced, digest) = (out.count(), out.digest());
-    let finished = out.finish().map_err(|error| error.to_string());
+    let (produced, skipped) = (converter.produced, converter.samples.skipped());
+    let digest = out.digest();
+    let finished = out.finish().map_err(Fault::from);
     let (ended, fault) = match ended {
         Ok(ended) => (ended, finished.err()),
         Err(fault) => (Ended::Fault, Some(fault)),
@@ -109,7 +109,8 @@ struct Converter<'a, S, W, P> {
     /// Flush when so many samples are held; `None` leaves it to the frames.
     batch: Option<usize>,
     held: usize,
-    left: u64,
+    count: u64,
+    produced: u64,
     schedule: Schedule,
     lookout: Lookout<P>,
 }
@@ -117,30 +118,29 @@ struct Converter<'a, S, W, P> {
 impl<'a, S: Samples, W: World, P: FnMut(u64)> Converter<'a, S, W, P> {
     fn new(samples: S, out: &'a mut Fanout<Sample>, options: &ConvOptions, world: &'a mut W, progress: P) -> Self {
         let capacity = out.frame_capacity();
-        let batch = options.batch.map(|batch| batch.get().min(capacity));
+        let batch = options.batch.map(NonZeroUsize::get).filter(|&batch| batch < capacity);
         let room = vec![0.0; batch.unwrap_or(capacity).min(TAKE)].into();
         let now = world.now_ns();
         let schedule = Schedule::new(now, nanos(options.interval));
         let lookout = Lookout::new(now, options.duration.map(nanos), progress);
-        let left = options.count.unwrap_or(u64::MAX);
-        Self { samples, out, world, room, batch, held: 0, left, schedule, lookout }
+        let count = options.count.unwrap_or(u64::MAX);
+        Self { samples, out, world, room, batch, held: 0, count, produced: 0, schedule, lookout }
     }
 
-    fn run(&mut self) -> Result<Ended, String> {
+    fn run(&mut self) -> Result<Ended, Fault> {
         let ended = self.convert();
-        (self.lookout.progress)(self.out.count());
-        ended
+        self.lookout.close(self.produced);
+        // The checksum covers what has left.
+        let flushed = self.flush();
+        ended.and_then(|ended| flushed.map(|()| ended))
     }
 
-    fn convert(&mut self) -> Result<Ended, String> {
-        while self.left > 0 {
-            if self.schedule.is_paced() || self.lookout.is_due() {
-                let produced = self.out.count();
-                if let Some(ended) = self.lookout.look(self.world, produced) {
-                    return Ok(ended);
-                }
+    fn convert(&mut self) -> Result<Ended, Fault> {
+        while self.produced < self.count {
+            if let Some(ended) = self.look() {
+                return Ok(ended);
             }
-            let due = self.schedule.due(self.lookout.now).min(self.left);
+            let due = self.schedule.due(self.lookout.now).min(self.count - self.produced);
             let ended = if due == 0 { self.pause()? } else { self.pass_on(due)? };
             if let Some(ended) = ended {
                 return Ok(ended);
@@ -149,19 +149,20 @@ impl<'a, S: Samples, W: World, P: FnMut(u64)> Converter<'a, S, W, P> {
         Ok(Ended::Count)
     }
 
+    /// A pace needs the time at every turn, a flood only now and then.
+    fn look(&mut self) -> Option<Ended> {
+        let must = self.schedule.is_paced() || self.lookout.is_due();
+        if must { self.lookout.look(self.world, self.produced) } else { None }
+    }
+
     /// Takes up to `due` samples and feeds them to the consumers.
-    fn pass_on(&mut self, due: u64) -> Result<Option<Ended>, String> {
-        let free = self.batch.map_or(TAKE, |batch| batch - self.held);
+    fn pass_on(&mut self, due: u64) -> Result<Option<Ended>, Fault> {
+        let free = self.batch.map_or(self.room.len(), |batch| batch - self.held);
         let most = self.room.len().min(free).min(usize::try_from(due).unwrap_or(usize::MAX));
         let (taken, fill) = self.samples.take(&mut self.room[..most]);
-        self.out.feed(&self.room[..taken]).map_err(one_line)?;
+        self.feed(taken)?;
         self.schedule.advance(taken);
         self.lookout.passed(taken);
-        self.left -= taken as u64;
-        self.held += taken;
-        if self.batch.is_some_and(|batch| self.held >= batch) {
-            self.flush()?;
-        }
         match fill {
             Fill::More => Ok(None),
             Fill::Dry => self.await_input(),
@@ -170,11 +171,22 @@ impl<'a, S: Samples, W: World, P: FnMut(u64)> Converter<'a, S, W, P> {
         }
     }
 
+    fn feed(&mut self, taken: usize) -> Result<(), Fault> {
+        if let Err(error) = self.out.feed(&self.room[..taken]) {
+            // The consumers that are left got all of it.
+            self.produced = self.produced.max(self.out.count());
+            return Err(error.into());
+        }
+        self.produced += taken as u64;
+        self.held += taken;
+        if self.batch.is_some_and(|batch| self.held >= batch) { self.flush() } else { Ok(()) }
+    }
+
     /// Waits for the next sample to fall due, or for the end of the time.
-    fn pause(&mut self) -> Result<Option<Ended>, String> {
+    fn pause(&mut self) -> Result<Option<Ended>, Fault> {
         let until = self.lookout.limit(self.schedule.next_at());
         self.flush()?;
-        self.lookout.before_wait(until, self.out.count());
+        self.lookout.before_wait(until, self.produced);
         match self.world.wait_until(until) {
             Wake::Due => Ok(None),
             Wake::Stopped => Ok(Some(Ended::Stopped)),
@@ -182,24 +194,24 @@ impl<'a, S: Samples, W: World, P: FnMut(u64)> Converter<'a, S, W, P> {
     }
 
     /// Waits for a silent source.
-    fn await_input(&mut self) -> Result<Option<Ended>, String> {
-        self.flush()?;
+    fn await_input(&mut self) -> Result<Option<Ended>, Fault> {
+        if self.produced == self.count {
+            return Ok(None);
+        }
         let until = self.lookout.deadline;
-        self.lookout.before_wait(until.unwrap_or(u64::MAX), self.out.count());
+        self.flush()?;
+        self.lookout.before_wait(until.unwrap_or(u64::MAX), self.produced);
         match self.samples.wait(until) {
             InputWake::Ready | InputWake::Due => Ok(None),
             InputWake::Stopped => Ok(Some(Ended::Stopped)),
         }
     }
 
-    fn flush(&mut self) -> Result<(), String> {
+    /// Sends what is held back.
+    fn flush(&mut self) -> Result<(), Fault> {
         self.held = 0;
-        self.out.flush().map_err(one_line)
+        Ok(self.out.flush()?)
     }
-}
-
-fn one_line(error: SendError) -> String {
-    error.to_string()
 }
 
 #[cfg(test)]

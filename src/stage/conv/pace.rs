@@ -61,16 +61,23 @@ const SHOW_EVERY: u64 = 100 * MILLISECOND;
 pub(super) struct Lookout<P> {
     pub(super) now: u64,
     pub(super) deadline: Option<u64>,
-    pub(super) progress: P,
+    progress: P,
     unseen: usize,
     ask_at: u64,
     show_at: u64,
+    shown: u64,
 }
 
 impl<P: FnMut(u64)> Lookout<P> {
     pub(super) fn new(now: u64, duration: Option<u64>, progress: P) -> Self {
         let deadline = duration.map(|duration| now.saturating_add(duration));
-        Self { now, deadline, progress, unseen: LOOK_EVERY, ask_at: now, show_at: now + SHOW_EVERY }
+        Self { now, deadline, progress, unseen: LOOK_EVERY, ask_at: now, show_at: now + SHOW_EVERY, shown: 0 }
+    }
+
+    /// The end: shows the last number, whatever the time.
+    pub(super) fn close(&mut self, produced: u64) {
+        self.shown = produced;
+        (self.progress)(produced);
     }
 
     /// Notes that samples passed; a turn that brought none counts as one.
@@ -113,8 +120,11 @@ impl<P: FnMut(u64)> Lookout<P> {
     }
 
     fn show(&mut self, produced: u64) {
-        self.show_at = self.now + SHOW_EVERY;
-        (self.progress)(produced);
+        if produced != self.shown {
+            self.shown = produced;
+            self.show_at = self.now + SHOW_EVERY;
+            (self.progress)(produced);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where samples come from.
 
 use crate::record::Sample;
+use crate::stage::fault::Fault;
 use crate::stage::world::InputWake;
 
 /// A source of samples that never blocks while it is read.
@@ -28,6 +29,6 @@ pub enum Fill {
     Dry,
     /// Nothing, ever.
     End,
-    /// Something that is not a sample: one line that says what and where.
-    Fault(String),
+    /// Something that is not a sample, or an input that cannot be read: what and where.
+    Fault(Fault),
 }

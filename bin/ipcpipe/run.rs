@@ -1,0 +1,174 @@
+//! `ipcpipe`: one run of the pipeline, from what was meant to the closing summary.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use ipcpipe::channel::{Backend, Geometry, KernelName};
+use ipcpipe::pipeline::{self, Event, LinkPlan, LogFile, OpenLog, Plan, StagePlan, Stdin, Stdout, StoppedBy, Summary};
+use ipcpipe::{Error, sys};
+
+use crate::args::{Format, InputPath};
+use crate::config::{Config, Source};
+use crate::progress::Progress;
+use crate::stage::arguments;
+use crate::{Exit, Outcome, complain, render, say, shell};
+
+/// Every stage executes this program; the name holds whatever has become of the path it was started by.
+const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// The stages' places in the plan.
+const CONV: usize = 0;
+const LOG: usize = 1;
+const STAT: usize = 2;
+const REPORT: usize = 3;
+
+/// Runs the pipeline and says how it went. A signal that stopped it ends this process once all is said.
+pub(crate) fn run(config: &Config) -> Outcome {
+    let summary = match execute(config) {
+        Ok(summary) => summary,
+        Err(error) => {
+            let log = LogFile { path: config.log.path.clone(), format: config.log.format, bytes: 0 };
+            Summary::not_started(config.backend, log, error.to_string())
+        }
+    };
+    conclude(config, &summary)
+}
+
+fn execute(config: &Config) -> Result<Summary, Error> {
+    let log = OpenLog::open(&config.log.path, config.log.format, config.log.truncate)?;
+    let progress = Progress::new(config);
+    let plan = plan(config, &log, progress.is_some())?;
+    let mut narrator = Narrator { config, progress, produced: 0 };
+    narrator.introduce(&log);
+    let ending = pipeline::run(plan, &mut |event| narrator.tell(&event))?;
+    let Narrator { progress, produced, .. } = narrator;
+    if let Some(progress) = progress {
+        progress.finish();
+    }
+    Ok(Summary::new(&ending, config.backend, log.describe(), produced, || log.recover()))
+}
+
+fn plan(config: &Config, log: &OpenLog, progress: bool) -> Result<Plan, Error> {
+    let [conv, log_args, stat, report] = arguments(config, progress);
+    let stage = |name, args, stdin, stdout| StagePlan { name, args, stdin, stdout, is_source: name == "conv" };
+    Ok(Plan {
+        program: PathBuf::from(THIS_PROGRAM),
+        backend: config.backend,
+        stages: vec![
+            stage("conv", conv, input(config)?, Stdout::Nothing),
+            stage("log", log_args, Stdin::Nothing, Stdout::File(log.for_stage()?)),
+            stage("stat", stat, Stdin::Nothing, Stdout::Nothing),
+            stage("report", report, Stdin::Nothing, Stdout::Inherit),
+        ],
+        links: vec![
+            LinkPlan { from: CONV, to: LOG, geometry: Geometry::default() },
+            LinkPlan { from: CONV, to: STAT, geometry: Geometry::default() },
+            LinkPlan { from: STAT, to: REPORT, geometry: Geometry::small() },
+        ],
+        drain_timeout: config.drain_timeout,
+        keep_names: config.keep_names,
+    })
+}
+
+fn input(config: &Config) -> Result<Stdin, Error> {
+    match &config.source {
+        Source::Random { .. } => Ok(Stdin::Nothing),
+        Source::Input { path: InputPath::Stdin, .. } => Ok(Stdin::Inherit),
+        Source::Input { path: InputPath::File(path), .. } => {
+            let file = File::open(path).map_err(|error| Error::os("cannot read input", path.display(), error))?;
+            Ok(Stdin::File(file))
+        }
+    }
+}
+
+/// Tells people what happens while it happens, and keeps the count for those who cannot tell any more.
+struct Narrator<'a> {
+    config: &'a Config,
+    progress: Option<Progress>,
+    produced: u64,
+}
+
+impl Narrator<'_> {
+    /// Says what becomes of a log that holds something already: it is never silently kept or cut.
+    fn introduce(&self, log: &OpenLog) {
+        let path = self.config.log.path.display();
+        if log.cut_bytes > 0 {
+            self.remark(&format!("cut a torn last record of {} bytes off {path}", log.cut_bytes));
+        }
+        if log.earlier_bytes > 0 {
+            let bytes = log.earlier_bytes;
+            self.remark(&format!("appending to {path}, which holds {bytes} bytes; --truncate starts it afresh"));
+        }
+    }
+
+    fn tell(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Remark(remark) => self.remark(remark),
+            Event::Started { stages, names } => self.tell_start(stages, names),
+            Event::Progress(count) => {
+                self.produced = *count;
+                if let Some(progress) = &self.progress {
+                    progress.update(*count);
+                }
+            }
+            Event::Died { stage, pid, status } => self.remark(&format!("{stage}[{pid}] {status}; draining the rest")),
+            Event::Forced => self.remark("not drained in time or asked twice; killing what is left"),
+            _ => {}
+        }
+    }
+
+    /// A person at a terminal sees what runs; names that stay are told in any case, since they were asked for.
+    fn tell_start(&self, stages: &[(&str, u32)], names: &[KernelName]) {
+        if io::stderr().is_terminal() && !self.config.output.quiet {
+            self.remark(&introduction(self.config.backend, stages));
+        }
+        for name in names {
+            self.remark(&format!("look at the {name}"));
+        }
+    }
+
+    fn remark(&self, line: &str) {
+        match &self.progress {
+            Some(progress) => progress.println(&format!("ipcpipe: {line}")),
+            None => complain(line),
+        }
+    }
+}
+
+fn introduction(backend: Backend, stages: &[(&str, u32)]) -> String {
+    let mut line = String::new();
+    for (name, pid) in stages {
+        // Writing to a String cannot fail.
+        let _ = write!(line, "{name}[{pid}] ");
+    }
+    write!(line, "over {}; Ctrl-C stops", backend.description()).map(|()| line).unwrap_or_default()
+}
+
+/// Prints the summary and ends as the run ended.
+fn conclude(config: &Config, summary: &Summary) -> Outcome {
+    if let Some(error) = &summary.error {
+        let lost = match summary.stopped_by {
+            StoppedBy::StageDied => format!("; {} samples in flight lost", summary.lost),
+            _ => String::new(),
+        };
+        complain(format_args!("{error}{lost}"));
+    }
+    let broken_pipe = summary.stopped_by == StoppedBy::Signal(sys::signal::BROKEN_PIPE);
+    let text = render::summary(config.output.format, summary);
+    match config.output.format {
+        // Whoever closed the output does not want to hear more.
+        _ if broken_pipe => {}
+        Format::Json => drop(shell::print(&text)?),
+        Format::Text => say(&text),
+    }
+    Ok(match summary.stopped_by {
+        StoppedBy::Signal(number) => sys::signal::die_by(number),
+        StoppedBy::Count | StoppedBy::Duration | StoppedBy::Eof => Exit::Done,
+        StoppedBy::StageDied => Exit::StageDied,
+        StoppedBy::Forced => Exit::Forced,
+        StoppedBy::Error => Exit::Failed,
+        StoppedBy::Unconserved => Exit::Unconserved,
+    })
+}

@@ -1,0 +1,144 @@
+//! What a shell and `man` want to know, on stdout: `ipcpipe completions SHELL` and `ipcpipe man`.
+
+use std::io::{self, ErrorKind, Write};
+
+use clap_complete::Shell;
+use clap_mangen::Man;
+use ipcpipe::Error;
+
+use crate::args::{ENVIRONMENT, EXAMPLES};
+use crate::{Exit, Outcome, parse};
+
+/// The exit statuses, for the manual page.
+const STATUSES: [(&str, &str); 7] = [
+    ("0", "Done: count, duration or end of input reached."),
+    ("1", "Input, output or environment error."),
+    ("2", "Usage."),
+    ("3", "A stage died."),
+    ("4", "Forced: the drain deadline passed, or a second Ctrl-C came."),
+    ("5", "Conservation broken: produced, logged and counted disagree without a declared loss."),
+    ("130, 143, 129, 141", "Ended by INT, TERM, HUP or a closed stdout after a clean drain."),
+];
+
+/// The environment, for the manual page.
+const VARIABLES: [(&str, &str); 2] = [
+    ("IPCPIPE_*", ENVIRONMENT),
+    ("NO_COLOR, CLICOLOR_FORCE, TERM", "What --color auto goes by, apart from the terminal."),
+];
+
+/// Prints the completion script of a shell.
+pub(crate) fn completions(shell: Shell) -> Outcome {
+    write(&script(shell))
+}
+
+fn script(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut visible(&parse::command()), "ipcpipe", &mut script);
+    script
+}
+
+/// The command line without what `hide` keeps out of the help, which the generators do not look at.
+fn visible(command: &clap::Command) -> clap::Command {
+    let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
+    clap::Command::new("ipcpipe").version(clap::crate_version!()).args(command.get_arguments()).subcommands(shown)
+}
+
+/// Prints the manual page in roff.
+pub(crate) fn man() -> Outcome {
+    let mut page = Vec::new();
+    manual(&mut page).map_err(|error| Error::os("cannot write", "the manual page", error))?;
+    write(&page)
+}
+
+/// Prints text that may hold colour.
+pub(crate) fn print(text: &str) -> Outcome {
+    finish(anstream::stdout().lock().write_all(text.as_bytes()))
+}
+
+fn write(bytes: &[u8]) -> Outcome {
+    let mut stdout = io::stdout().lock();
+    finish(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+}
+
+/// A reader that has seen enough, as in `ipcpipe man | head -1`, is no error.
+fn finish(written: io::Result<()>) -> Outcome {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::os("cannot write to", "stdout", error)),
+        _ => Ok(Exit::Done),
+    }
+}
+
+fn manual(page: &mut Vec<u8>) -> io::Result<()> {
+    let man = Man::new(parse::command()).manual("User Commands");
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    commands(page);
+    section(page, "EXIT STATUS", &STATUSES);
+    section(page, "ENVIRONMENT", &VARIABLES);
+    section(page, "EXAMPLES", &EXAMPLES);
+    man.render_version_section(page)
+}
+
+/// The commands with their own options, on this page: clap_mangen would send the reader to one page for each.
+fn commands(page: &mut Vec<u8>) {
+    page.extend(b".SH COMMANDS\n");
+    let mut whole = parse::command();
+    whole.build();
+    for command in whole.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        entry(page, &format!("ipcpipe {}", command.get_name()), &about);
+        page.extend(b".RS\n");
+        for option in command.get_arguments().filter(|option| !option.is_global_set() && option.get_id() != "help") {
+            let help = option.get_help().map(ToString::to_string).unwrap_or_default();
+            entry(page, &option.to_string(), &help);
+        }
+        page.extend(b".RE\n");
+    }
+}
+
+/// A section of terms and what they mean.
+fn section(page: &mut Vec<u8>, title: &str, entries: &[(&str, &str)]) {
+    page.extend(format!(".SH \"{title}\"\n").bytes());
+    for (term, meaning) in entries {
+        entry(page, term, meaning);
+    }
+}
+
+fn entry(page: &mut Vec<u8>, term: &str, meaning: &str) {
+    page.extend(format!(".TP\n\\fB{}\\fR\n{}\n", roff(term), roff(meaning)).bytes());
+}
+
+/// Text as roff shows it unchanged: a bare hyphen would become a typographic one that cannot be copied to a shell.
+fn roff(text: &str) -> String {
+    text.replace('\\', r"\e").replace('-', r"\-").replace('\'', r"\(aq")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_page_has_every_section() {
+        let mut page = Vec::new();
+        manual(&mut page).unwrap();
+        let page = String::from_utf8(page).unwrap();
+        for title in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "ENVIRONMENT", "EXAMPLES", "VERSION"] {
+            let found = page.lines().any(|line| line.starts_with(".SH") && line.contains(title));
+            assert!(found, "{title}\n{page}");
+        }
+        assert!(page.contains(r"ipcpipe \-b mq \-\-count 10 \-\-rate 5"), "{page}");
+    }
+
+    #[test]
+    fn every_shell_gets_a_script() {
+        use clap::ValueEnum;
+
+        for shell in Shell::value_variants() {
+            let script = String::from_utf8(script(*shell)).unwrap();
+            assert!(script.contains("keep-names") && !script.contains("stage of a"), "{shell}");
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The hidden `ipcpipe stage NAME ...`: what each of the four processes executes. Its arguments are made and
+//! parsed here, so that they cannot drift apart, and are readable in ps(1).
+
+use std::ffi::OsString;
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Subcommand;
+use ipcpipe::channel::Fanout;
+use ipcpipe::pipeline::{Station, SystemClock, Wiring};
+use ipcpipe::record::Sample;
+use ipcpipe::stage::conv::{Column, ConvOptions, InputSource, Lines, RandomSource, Samples};
+use ipcpipe::stage::log::{Fsync, LogFormat, LogOptions};
+use ipcpipe::stage::{self, Fault, FaultKind};
+use ipcpipe::sys::clock;
+use serde::Serialize;
+
+use crate::args::Format;
+use crate::config::{Config, Source};
+use crate::{Exit, Outcome, render, units};
+
+/// One stage.
+#[derive(Debug, clap::Args)]
+pub(crate) struct StageArgs {
+    #[command(subcommand)]
+    stage: Stage,
+}
+
+#[derive(Debug, Subcommand)]
+enum Stage {
+    Conv(ConvArgs),
+    Log(LogArgs),
+    Stat(StatArgs),
+    Report(ReportArgs),
+}
+
+/// See [`Wiring`], which makes these arguments.
+#[derive(Clone, Debug, PartialEq, clap::Args)]
+struct WiringArgs {
+    #[arg(long)]
+    launcher: u32,
+    #[arg(long)]
+    grace_ms: u64,
+    #[arg(long)]
+    control: RawFd,
+    #[arg(long)]
+    stop: Option<RawFd>,
+    #[arg(long)]
+    from: Vec<OsString>,
+    #[arg(long)]
+    to: Vec<OsString>,
+}
+
+impl From<WiringArgs> for Wiring {
+    fn from(args: WiringArgs) -> Self {
+        let WiringArgs { launcher, grace_ms, control, stop, from, to } = args;
+        Self { launcher, grace: Duration::from_millis(grace_ms), control, stop, from, to }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, clap::Args)]
+struct ConvArgs {
+    #[arg(long)]
+    count: Option<u64>,
+    #[arg(long, value_parser = units::duration)]
+    duration: Option<Duration>,
+    #[arg(long, value_parser = units::duration)]
+    interval: Duration,
+    #[arg(long)]
+    batch: Option<NonZeroUsize>,
+    #[arg(long, allow_negative_numbers = true)]
+    min: Option<i64>,
+    #[arg(long, allow_negative_numbers = true)]
+    max: Option<i64>,
+    #[arg(long)]
+    seed: Option<u64>,
+    #[arg(long)]
+    input: Option<PathBuf>,
+    #[arg(long)]
+    field: Option<NonZeroUsize>,
+    #[arg(long, allow_hyphen_values = true)]
+    delimiter: Option<char>,
+    #[arg(long)]
+    skip_invalid: bool,
+    #[arg(long)]
+    progress: bool,
+    #[command(flatten)]
+    wiring: WiringArgs,
+}
+
+#[derive(Clone, Debug, PartialEq, clap::Args)]
+struct LogArgs {
+    /// The open file is standard output; this is what messages call it.
+    #[arg(long)]
+    name: PathBuf,
+    #[arg(long, value_parser = units::one_of(LogFormat::ALL, LogFormat::name))]
+    log_format: LogFormat,
+    #[arg(long, value_parser = units::fsync)]
+    fsync: Fsync,
+    #[command(flatten)]
+    wiring: WiringArgs,
+}
+
+#[derive(Clone, Debug, PartialEq, clap::Args)]
+struct StatArgs {
+    #[arg(long)]
+    each_sample: bool,
+    #[command(flatten)]
+    wiring: WiringArgs,
+}
+
+#[derive(Clone, Debug, PartialEq, clap::Args)]
+struct ReportArgs {
+    #[arg(long, value_enum)]
+    format: Format,
+    #[arg(long, value_parser = units::duration)]
+    every: Duration,
+    #[arg(long)]
+    quiet: bool,
+    #[command(flatten)]
+    wiring: WiringArgs,
+}
+
+/// The arguments of each stage, without its wiring: conv, log, stat, report.
+pub(crate) fn arguments(config: &Config, progress: bool) -> [Vec<OsString>; 4] {
+    [conv_arguments(config, progress), log_arguments(config), stat_arguments(config), report_arguments(config)]
+}
+
+/// An argument list that is built option by option.
+struct Words(Vec<OsString>);
+
+impl Words {
+    fn stage(name: &str) -> Self {
+        Self(vec!["stage".into(), name.into()])
+    }
+
+    fn with(mut self, option: &str, value: impl Into<OsString>) -> Self {
+        // One word, so that a value that starts with a dash stays a value.
+        let mut word = OsString::from(format!("--{option}="));
+        word.push(value.into());
+        self.0.push(word);
+        self
+    }
+
+    fn maybe(self, option: &str, value: Option<impl Into<OsString>>) -> Self {
+        match value {
+            Some(value) => self.with(option, value),
+            None => self,
+        }
+    }
+
+    fn flag(mut self, option: &str, set: bool) -> Self {
+        if set {
+            self.0.push(format!("--{option}").into());
+        }
+        self
+    }
+}
+
+/// All digits, in a form that [`units::duration`] reads.
+fn time(duration: Duration) -> String {
+    format!("{duration:?}")
+}
+
+fn conv_arguments(config: &Config, progress: bool) -> Vec<OsString> {
+    let words = Words::stage("conv")
+        .maybe("count", config.count.map(|count| count.to_string()))
+        .maybe("duration", config.duration.map(time))
+        .with("interval", time(config.interval))
+        .maybe("batch", config.batch.map(|batch| batch.to_string()))
+        .flag("progress", progress);
+    match &config.source {
+        Source::Random { min, max, seed } => {
+            words.with("min", min.to_string()).with("max", max.to_string()).with("seed", seed.to_string())
+        }
+        Source::Input { path, field, delimiter, skip_invalid } => words
+            .with("input", path.name())
+            .maybe("field", field.map(|field| field.to_string()))
+            .maybe("delimiter", delimiter.map(String::from))
+            .flag("skip-invalid", *skip_invalid),
+    }
+    .0
+}
+
+fn log_arguments(config: &Config) -> Vec<OsString> {
+    let log = &config.log;
+    let fsync = match log.fsync {
+        Fsync::Never => "never".to_owned(),
+        Fsync::End => "end".to_owned(),
+        Fsync::Always => "always".to_owned(),
+        Fsync::Every(period) => time(period),
+    };
+    Words::stage("log").with("name", &log.path).with("log-format", log.format.name()).with("fsync", fsync).0
+}
+
+fn stat_arguments(config: &Config) -> Vec<OsString> {
+    Words::stage("stat").flag("each-sample", config.output.report_every.is_zero()).0
+}
+
+fn report_arguments(config: &Config) -> Vec<OsString> {
+    let output = &config.output;
+    let format = if output.format == Format::Json { "json" } else { "text" };
+    Words::stage("report").with("format", format).with("every", time(output.report_every)).flag("quiet", output.quiet).0
+}
+
+/// Runs one stage to its end.
+pub(crate) fn run(args: StageArgs) -> Outcome {
+    match args.stage {
+        Stage::Conv(args) => occupy("conv", args.wiring.clone(), |station| conv(station, args)),
+        Stage::Log(args) => occupy("log", args.wiring.clone(), |station| log(station, args)),
+        Stage::Stat(args) => occupy("stat", args.wiring.clone(), |station| stat(station, &args)),
+        Stage::Report(args) => occupy("report", args.wiring.clone(), |station| report(station, &args)),
+    }
+}
+
+/// Takes up a station, runs `stage` there and hands in what it answers. The launcher tells people what went wrong;
+/// only a stage that has no launcher has to do so itself.
+fn occupy<O: Serialize>(
+    name: &str,
+    wiring: WiringArgs,
+    stage: impl FnOnce(&mut Station) -> Result<(Option<Fault>, O), ipcpipe::Error>,
+) -> Outcome {
+    let mut station = Station::take_up(name, wiring.into())?;
+    let fault = match stage(&mut station) {
+        Ok((fault, outcome)) => {
+            station.finish(fault.clone(), &outcome);
+            fault
+        }
+        Err(error) => {
+            let fault = Fault::from(error);
+            station.finish(Some(fault.clone()), &());
+            Some(fault)
+        }
+    };
+    Ok(match fault.map(|fault| fault.kind) {
+        // What happened elsewhere is no failure of this stage.
+        None | Some(FaultKind::PeerGone | FaultKind::OutputClosed) => Exit::Done,
+        Some(FaultKind::Failed) => Exit::Failed,
+        Some(FaultKind::Corrupt) => Exit::Unconserved,
+    })
+}
+
+fn conv(station: &mut Station, args: ConvArgs) -> Result<(Option<Fault>, impl Serialize + use<>), ipcpipe::Error> {
+    let stop = station.stop_line()?;
+    let Some(path) = &args.input else {
+        let range = args.min.unwrap_or_default()..=args.max.unwrap_or_default();
+        let source = RandomSource::new(range, args.seed.unwrap_or_default())?;
+        return convert(station, &args, source, stop);
+    };
+    let column = args.field.map(|field| Column { field, delimiter: args.delimiter });
+    let lines = Lines { column, skip_invalid: args.skip_invalid };
+    let source = InputSource::new(station.input(&stop)?, path.to_string_lossy(), lines);
+    convert(station, &args, source, stop)
+}
+
+fn convert(
+    station: &mut Station,
+    args: &ConvArgs,
+    source: impl Samples,
+    mut stop: ipcpipe::pipeline::StopLine,
+) -> Result<(Option<Fault>, stage::conv::ConvOutcome), ipcpipe::Error> {
+    let mut senders = station.senders::<Sample>()?;
+    if let Some(batch) = args.batch {
+        senders = senders.into_iter().map(|sender| sender.with_frame_limit(batch)).collect();
+    }
+    station.ready();
+    let options = ConvOptions { count: args.count, duration: args.duration, interval: args.interval, batch: None };
+    let progress = |count| {
+        if args.progress {
+            station.progress(count);
+        }
+    };
+    let outcome = stage::conv(source, Fanout::new(senders), &options, &mut stop, progress);
+    Ok((outcome.fault.clone(), outcome))
+}
+
+fn log(station: &mut Station, args: LogArgs) -> Result<(Option<Fault>, impl Serialize + use<>), ipcpipe::Error> {
+    let receiver = station.receiver()?;
+    let file = station.output()?;
+    station.ready();
+    let options = LogOptions {
+        name: args.name.to_string_lossy().into_owned(),
+        format: args.log_format,
+        fsync: args.fsync,
+        epoch_offset_ns: clock::realtime_offset_ns() as i64,
+    };
+    let outcome = stage::log(receiver, file, &options, &SystemClock);
+    Ok((outcome.fault.clone(), outcome))
+}
+
+fn stat(station: &mut Station, args: &StatArgs) -> Result<(Option<Fault>, impl Serialize + use<>), ipcpipe::Error> {
+    let receiver = station.receiver()?;
+    let sender = station.sender()?;
+    station.ready();
+    let outcome = stage::stat(receiver, sender, args.each_sample);
+    Ok((outcome.fault.clone(), outcome))
+}
+
+fn report(station: &mut Station, args: &ReportArgs) -> Result<(Option<Fault>, impl Serialize + use<>), ipcpipe::Error> {
+    let receiver = station.receiver()?;
+    let mut output: Box<dyn io::Write> = if args.quiet { Box::new(io::sink()) } else { Box::new(station.output()?) };
+    station.ready();
+    let render = |state: &_, text: &mut _| render::state(text, args.format, state);
+    let on_output_error = |fault: &Fault| station.drain(fault.clone());
+    let outcome = stage::report(receiver, &mut output, render, args.every, &SystemClock, on_output_error);
+    Ok((outcome.fault.clone(), outcome))
+}
