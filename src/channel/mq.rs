@@ -158,23 +158,25 @@ impl Writer {
 pub(crate) struct Reader {
     queue: Queue,
     lifeline: Lifeline,
+    max_message: usize,
 }
 
 impl Reader {
     pub(crate) fn open(name: &str, lifeline: OwnedFd) -> Result<Self, Error> {
-        Ok(Self { queue: Queue::open(name, MQ_OFlag::O_RDONLY)?, lifeline: Lifeline::new(lifeline) })
+        let queue = Queue::open(name, MQ_OFlag::O_RDONLY)?;
+        let max_message = queue.message_size(name)?;
+        Ok(Self { queue, lifeline: Lifeline::new(lifeline), max_message })
     }
 
     pub(crate) fn read(&mut self, space: &mut [u8], deadline: Option<Instant>) -> Result<Read, Fault> {
         let mut last_chance = false;
         loop {
-            let mut priority = PRIORITY;
-            match mq_receive(self.queue.get(), space, &mut priority) {
-                Ok(count) => return Ok(Read::Bytes(count)),
-                Err(Errno::EINTR) => continue,
-                Err(Errno::EAGAIN) if last_chance => return Err(Fault::Disconnected),
-                Err(Errno::EAGAIN) => {}
-                Err(errno) => return Err(Fault::system("cannot receive a message", "", errno.into())),
+            let count = self.take(space)?;
+            if count > 0 {
+                return Ok(Read::Bytes(count));
+            }
+            if last_chance {
+                return Err(Fault::Disconnected);
             }
             let fds = [(self.queue.get().as_fd(), Interest::Read), (self.lifeline.as_fd(), Interest::HangUp)];
             let [message, peer] = wait::wait(fds, deadline)
@@ -185,5 +187,22 @@ impl Reader {
             // The sender may have sent and died since the queue was found empty: look once more.
             last_chance = peer.hung_up;
         }
+    }
+
+    /// Takes the messages that are there, as many as have room; answers their bytes.
+    fn take(&self, space: &mut [u8]) -> Result<usize, Fault> {
+        let mut taken = 0;
+        let mut priority = PRIORITY;
+        while space.len() - taken >= self.max_message {
+            match mq_receive(self.queue.get(), &mut space[taken..], &mut priority) {
+                Ok(count) => taken += count,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => break,
+                // What was taken is passed on first; the next call meets the error again.
+                Err(_) if taken > 0 => break,
+                Err(errno) => return Err(Fault::system("cannot receive a message", "", errno.into())),
+            }
+        }
+        Ok(taken)
     }
 }

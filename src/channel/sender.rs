@@ -113,8 +113,9 @@ impl<T: Record> Sender<T> {
         if !self.open.is_empty() {
             self.write_open(Urgency::MoreFollows)?;
         }
-        self.write(Kind::End, &[], Urgency::Now)?;
-        self.tx.urge().map_err(|fault| fault.of_sender(&self.link))
+        // A receiver that leaves once it has the end is none that was lost, so the look at it comes before.
+        self.tx.urge().map_err(|fault| fault.of_sender(&self.link))?;
+        self.write(Kind::End, &[], Urgency::Now)
     }
 
     fn write_open(&mut self, urgency: Urgency) -> Result<(), SendError> {

@@ -33,7 +33,7 @@ impl Station {
     /// Takes up the place that `wiring` describes, under the name `name`.
     ///
     /// From here on no signal that asks a program to end kills this process: it is relayed to the launcher.
-    /// A write to a closed pipe, a file beyond its limit and a background terminal are errors, not deaths. Should the
+    /// A crash is a death at the first signal. A write to a closed pipe, a file beyond its limit and a background terminal are errors, not deaths. Should the
     /// launcher die, the stop line ends the stream, and an alarm ends the process if it is stuck.
     ///
     /// # Errors
@@ -42,6 +42,7 @@ impl Station {
         let set_up = |error: io::Error| Error::os("cannot set up", name, error);
         process::set_name(name).map_err(set_up)?;
         signal::ignore(&[Signal::SIGPIPE, Signal::SIGXFSZ, Signal::SIGTTOU, Signal::SIGTTIN]).map_err(set_up)?;
+        signal::restore_default(&[Signal::SIGSEGV, Signal::SIGBUS]).map_err(set_up)?;
         let outbox = Outbox::new(fd::adopt(wiring.control)?);
         let stop = wiring.stop.map(fd::adopt).transpose()?;
         let guardian = Guardian { pid: wiring.launcher, grace: wiring.grace };

@@ -14,7 +14,7 @@ use crate::Error;
 use crate::channel::{KernelName, Run, clean};
 use crate::stage::Fault;
 use crate::sys::child::{Ended, Status};
-use crate::sys::signal::{REQUESTS, Signals, is_ignored, keep_ended_children};
+use crate::sys::signal::{REQUESTS, Signals, is_ignored, restore_default};
 use crate::sys::wait::{Interest, wait_many};
 
 /// What happens during a run, for whoever tells people about it.
@@ -83,7 +83,7 @@ pub struct StageEnd {
 /// When the pipeline cannot be started; nothing is left of it then. What happens later is in the [`Ending`].
 pub fn run(mut plan: Plan, observe: &mut dyn FnMut(Event<'_>)) -> Result<Ending, Error> {
     let set_up = |error| Error::os("cannot catch", "signals", error);
-    keep_ended_children().map_err(set_up)?;
+    restore_default(&[Signal::SIGCHLD]).map_err(set_up)?;
     let signals = Signals::catch(&caught()).map_err(set_up)?;
     // What dead runs left is not ours to fail on.
     let _ = clean(false);

@@ -11,7 +11,7 @@
 //!   and leave through a [`Sender`](crate::channel::Sender); which backend carries them it never learns.
 //!   File, terminal, clock, random seed and the wish to stop are parameters, so all four run as threads of
 //!   one test just as they run as four processes.
-//! - **Stop is data.** Only [`conv`] can be asked to stop. It then ends its links, and each stage
+//! - **Stop is data.** Only [`conv()`] can be asked to stop. It then ends its links, and each stage
 //!   downstream finishes because its input ended. Nothing that was sent is dropped on the way.
 //! - **Every stage returns, and returns its counts.** An outcome says how many records passed and their
 //!   checksum, however the stage ended; what cut it short is the outcome's [`Fault`], one line that names

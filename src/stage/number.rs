@@ -137,11 +137,11 @@ const ASCII_ZEROS: u64 = u64::from_ne_bytes([b'0'; 8]);
 /// The factors and shifts divide by 10^4, 10^2 and 10, exactly so for parts below 10^8, 10^4 and 10^2.
 fn eight_digits(n: u32) -> u64 {
     let n = u64::from(n);
-    let quotient = n * 109_951_163 >> 40;
+    let quotient = (n * 109_951_163) >> 40;
     let fours = (n << 32) - quotient * ((10_000 << 32) - 1);
-    let quotients = (fours * 10_486 >> 20) & 0x0000_007f_0000_007f;
+    let quotients = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
     let twos = (fours << 16) - quotients * ((100 << 16) - 1);
-    let quotients = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
+    let quotients = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
     (twos << 8) - quotients * ((10 << 8) - 1)
 }
 

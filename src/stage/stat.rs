@@ -1,11 +1,14 @@
 //! stat, the statistician: folds samples into states and sends each new state on.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 use super::fold::Fold;
 use super::statistics_wire;
-use crate::channel::{Batch, Receiver, SendError, Sender};
+use super::world::FLOOD;
+use crate::channel::{Batch, Received, Receiver, RecvError, SendError, Sender};
 use crate::record::{Sample, Statistics};
 
 /// What [`stat()`] did.
@@ -23,7 +26,7 @@ pub struct StatOutcome {
 }
 
 /// So many frames may pass before states are pushed on although more samples are at hand.
-const FLUSH_EVERY: u32 = 64;
+const FRAMES: u32 = 64;
 
 /// States of a batch are made in runs of this size.
 const RUN: usize = 64;
@@ -34,37 +37,58 @@ const RUN: usize = 64;
 /// States wait for company while more samples are at hand, and leave before stat blocks for more.
 /// A receiver that is gone stops the sending of states only: the count goes on to the end.
 pub fn stat(mut rx: Receiver<Sample>, tx: Sender<Statistics>, each_sample: bool) -> StatOutcome {
-    let mut states = States { tx: Some(tx), fault: None, unflushed: 0 };
+    let mut states = States { tx: Some(tx), fault: None, frames: 0 };
     let mut fold = Fold::new();
     let received = loop {
-        match rx.recv() {
-            Ok(Some(batch)) if each_sample => states.each_sample(&mut fold, &batch),
-            Ok(Some(batch)) => states.each_frame(&mut fold, &batch),
-            Ok(None) => break Ok(()),
+        let is_flood = match wait(&mut rx, &states) {
+            Ok(Received::Batch(batch)) => {
+                if each_sample {
+                    states.each_sample(&mut fold, &batch)
+                } else {
+                    states.each_frame(&mut fold, &batch)
+                }
+                batch.len() >= FLOOD
+            }
+            Ok(Received::TimedOut) => false,
+            Ok(Received::End) => break Ok(()),
             Err(error) => break Err(Fault::from(error)),
+        };
+        let more = is_flood || rx.is_ready();
+        if !more || states.frames >= FRAMES {
+            states.flush();
         }
-        states.settle(rx.is_ready());
     };
     let (counted, digest, statistics) = (rx.count(), rx.digest(), fold.state());
     let fault = received.err().or(states.finish());
     StatOutcome { counted, digest, statistics, fault }
 }
 
+/// The next batch. Only looks for one while states are held back.
+fn wait<'a>(rx: &'a mut Receiver<Sample>, states: &States) -> Result<Received<'a, Sample>, RecvError> {
+    if states.frames > 0 {
+        return rx.recv_timeout(Duration::ZERO);
+    }
+    Ok(rx.recv()?.map_or(Received::End, Received::Batch))
+}
+
 /// The way of states to report, for as long as there is one.
 struct States {
     tx: Option<Sender<Statistics>>,
     fault: Option<Fault>,
-    unflushed: u32,
+    /// Frames whose states may be held back.
+    frames: u32,
 }
 
 impl States {
     fn each_frame(&mut self, fold: &mut Fold, batch: &Batch<'_, Sample>) {
         fold.extend(batch, batch.sent_ns());
+        self.frames += 1;
         self.with(|tx| tx.feed(&[fold.state()]));
     }
 
     fn each_sample(&mut self, fold: &mut Fold, batch: &Batch<'_, Sample>) {
         let mut states = [Statistics::default(); RUN];
+        self.frames += 1;
         for run in batch.chunks(RUN) {
             for (state, sample) in states.iter_mut().zip(run) {
                 fold.extend(std::slice::from_ref(sample), batch.sent_ns());
@@ -74,13 +98,9 @@ impl States {
         }
     }
 
-    /// Flushes unless more is `coming` and the last flush was not long ago.
-    fn settle(&mut self, coming: bool) {
-        self.unflushed += 1;
-        if !coming || self.unflushed >= FLUSH_EVERY {
-            self.unflushed = 0;
-            self.with(Sender::flush);
-        }
+    fn flush(&mut self) {
+        self.frames = 0;
+        self.with(Sender::flush);
     }
 
     fn with(&mut self, call: impl FnOnce(&mut Sender<Statistics>) -> Result<(), SendError>) {

@@ -103,14 +103,16 @@ pub fn ignore(signals: &[Signal]) -> io::Result<()> {
     Ok(())
 }
 
-/// Has the kernel keep ended children until they are reaped, even if a parent arranged otherwise: an ignored
-/// SIGCHLD is inherited, and with it every exit status would be lost.
+/// Gives `signals` their default action, whatever a parent or the language's runtime arranged: an ignored SIGCHLD is
+/// inherited and loses every exit status, and Rust's handler for SIGSEGV survives the first one that kill(1) sends.
 ///
 /// # Errors
-/// None in practice.
-pub fn keep_ended_children() -> io::Result<()> {
-    // SAFETY: the default action runs no code of ours.
-    unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+/// EINVAL for a signal whose action cannot be set.
+pub fn restore_default(signals: &[Signal]) -> io::Result<()> {
+    for &signal in signals {
+        // SAFETY: the default action runs no code of ours.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
+    }
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use std::env;
 use std::io::{self, BufRead as _, BufReader, Lines, Write as _};
 use std::num::NonZeroUsize;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -127,7 +127,8 @@ impl Other {
 
     /// The next thing that it says.
     fn said(&mut self) -> Vec<u64> {
-        let line = self.words.by_ref().map(Result::unwrap).find_map(|line| Some(line.strip_prefix("said ")?.to_owned()));
+        let line =
+            self.words.by_ref().map(Result::unwrap).find_map(|line| Some(line.strip_prefix("said ")?.to_owned()));
         line.expect("a word").split_whitespace().map(|number| number.parse().unwrap()).collect()
     }
 
@@ -239,9 +240,11 @@ fn a_blocked_sender_wakes_when_the_receiver_is_killed(backend: Backend) {
     let (mut sender, mut other) = sender_here(backend, "receive slowly");
     sender.send(&[1.0]).unwrap();
     assert_eq!(other.said(), [1]);
-    let filler = thread::spawn(move || loop {
-        if let Err(error) = sender.feed(&values(0, 1000)) {
-            return error;
+    let filler = thread::spawn(move || {
+        loop {
+            if let Err(error) = sender.feed(&values(0, 1000)) {
+                return error;
+            }
         }
     });
     other.kill();
@@ -291,7 +294,9 @@ fn a_wait_with_a_limit_ends(backend: Backend) {
     assert!(matches!(receiver.recv_timeout(Duration::ZERO).unwrap(), Received::TimedOut));
     assert!(matches!(receiver.recv_timeout(Duration::from_millis(20)).unwrap(), Received::TimedOut));
     sender.send(&[7.0]).unwrap();
-    assert!(matches!(receiver.recv_timeout(Duration::from_secs(60)).unwrap(), Received::Batch(batch) if *batch == [7.0]));
+    assert!(
+        matches!(receiver.recv_timeout(Duration::from_secs(60)).unwrap(), Received::Batch(batch) if *batch == [7.0])
+    );
     drop(sender);
     assert!(matches!(receiver.recv_timeout(Duration::from_secs(60)), Err(RecvError::Disconnected { .. })));
 }

@@ -16,16 +16,16 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub const BACKENDS: [&str; 5] = ["pipe", "fifo", "mq", "shm", "socket"];
+pub(crate) const BACKENDS: [&str; 5] = ["pipe", "fifo", "mq", "shm", "socket"];
 
 /// The stages in the order of the plan.
-pub const STAGES: [&str; 4] = ["conv", "log", "stat", "report"];
+pub(crate) const STAGES: [&str; 4] = ["conv", "log", "stat", "report"];
 
 /// Long enough for a machine that does other things too; a test that needs it has failed.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Waits until `condition` answers something, and fails with `what` when it does not in time.
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
         if let Some(answer) = condition() {
@@ -38,13 +38,13 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 
 /// Tests run as threads of one process, and a descriptor that is inheritable for one child is so for every child that
 /// is spawned at that moment; a stray copy of an end would keep the kernel from reporting its close.
-pub fn one_at_a_time() -> MutexGuard<'static, ()> {
+pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
     static SPAWNING: Mutex<()> = Mutex::new(());
     SPAWNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs `test` once for each backend, in a sandbox each.
-pub fn on_every_backend(test: impl Fn(&Sandbox, &str) + Sync) {
+pub(crate) fn on_every_backend(test: impl Fn(&Sandbox, &str) + Sync) {
     for backend in BACKENDS {
         let sandbox = Sandbox::new();
         test(&sandbox, backend);
@@ -53,12 +53,12 @@ pub fn on_every_backend(test: impl Fn(&Sandbox, &str) + Sync) {
 }
 
 /// A working directory with a private runtime directory.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     dir: TempDir,
 }
 
 impl Sandbox {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("ipcpipe-it-").tempdir().unwrap();
         for private in ["run", "tmp"] {
             let path = dir.path().join(private);
@@ -68,21 +68,21 @@ impl Sandbox {
         Self { dir }
     }
 
-    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn read(&self, name: impl AsRef<Path>) -> String {
+    pub(crate) fn read(&self, name: impl AsRef<Path>) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// The binary with `args`, in this sandbox.
-    pub fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         self.contain(Command::new(env!("CARGO_BIN_EXE_ipcpipe")), args)
     }
 
     /// A shell script in this sandbox; `$IPCPIPE` is the binary.
-    pub fn shell(&self, script: &str) -> Command {
+    pub(crate) fn shell(&self, script: &str) -> Command {
         let mut command = self.contain(Command::new("bash"), ["-c", script]);
         command.env("IPCPIPE", env!("CARGO_BIN_EXE_ipcpipe"));
         command
@@ -95,17 +95,17 @@ impl Sandbox {
     }
 
     /// Runs `args`, split at blanks, to the end.
-    pub fn run(&self, args: &str) -> Finished {
+    pub(crate) fn run(&self, args: &str) -> Finished {
         self.start(args).finish()
     }
 
     /// Starts `args`, split at blanks.
-    pub fn start(&self, args: &str) -> Running {
+    pub(crate) fn start(&self, args: &str) -> Running {
         Running::of(&mut self.command(args.split_whitespace()))
     }
 
     /// A directory of private names is empty again, or gone.
-    pub fn assert_tidy(&self) {
+    pub(crate) fn assert_tidy(&self) {
         for base in [self.path("run/ipcpipe"), self.path("tmp")] {
             let left: Vec<_> = fs::read_dir(&base).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
             assert!(left.is_empty(), "left behind: {left:?}");
@@ -134,32 +134,32 @@ fn assert_no_segment_stays() {
 }
 
 /// A run that goes on. Dropping it kills it.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     /// The stages that were seen, with their start times: a pid alone may be somebody else's by now.
     stages: Vec<(u32, u64)>,
 }
 
 impl Running {
-    pub fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         let _spawning = one_at_a_time();
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Self { child, stages: Vec::new() }
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// The process id of a stage of this run, by the name that ps shows.
-    pub fn stage(&mut self, name: &str) -> u32 {
+    pub(crate) fn stage(&mut self, name: &str) -> u32 {
         self.wait_for_stages();
         let launcher = self.pid();
         wait_for(name, || processes().into_iter().find(|it| it.parent == launcher && it.name == name)).pid
     }
 
     /// Waits until all four stages have their names.
-    pub fn wait_for_stages(&mut self) {
+    pub(crate) fn wait_for_stages(&mut self) {
         let launcher = self.pid();
         let stages = wait_for("four stages", || {
             let stages: Vec<_> = processes().into_iter().filter(|it| it.parent == launcher).collect();
@@ -170,17 +170,17 @@ impl Running {
     }
 
     /// Waits until the log holds something, which means that samples flow.
-    pub fn wait_for_log(&mut self, path: &Path) {
+    pub(crate) fn wait_for_log(&mut self, path: &Path) {
         self.wait_for_stages();
         wait_for("samples in the log", || fs::metadata(path).ok().filter(|log| log.len() > 0));
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         send(self.pid(), signal);
     }
 
     /// Waits for the end of the launcher and then of every stage that was seen.
-    pub fn finish(mut self) -> Finished {
+    pub(crate) fn finish(mut self) -> Finished {
         let mut readers = Vec::new();
         if let Some(stdout) = self.child.stdout.take() {
             readers.push(thread::spawn(move || read_all(stdout)));
@@ -198,13 +198,8 @@ impl Running {
     }
 
     /// The run's standard input.
-    pub fn input(&mut self) -> &mut ChildStdin {
+    pub(crate) fn input(&mut self) -> &mut ChildStdin {
         self.child.stdin.as_mut().expect("a piped stdin")
-    }
-
-    /// Gives up the reading end of the run's output, as `head -1` does.
-    pub fn close_stdout(&mut self) {
-        drop(self.child.stdout.take());
     }
 
     fn wait_for_orphans(&self) {
@@ -227,7 +222,7 @@ impl Drop for Running {
     }
 }
 
-pub fn send(pid: u32, signal: Signal) {
+pub(crate) fn send(pid: u32, signal: Signal) {
     kill(Pid::from_raw(pid as i32), signal).unwrap();
 }
 
@@ -239,37 +234,37 @@ fn read_all(mut from: impl std::io::Read) -> String {
 
 /// How a run ended and what it said.
 #[derive(Debug)]
-pub struct Finished {
-    pub status: ExitStatus,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Finished {
     /// Fails unless the run exited with `code`.
     #[track_caller]
-    pub fn exited(self, code: i32) -> Self {
+    pub(crate) fn exited(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "{:?}\n{}", self.status, self.stderr);
         self
     }
 
     /// Fails unless the run died of `signal`, which is not the same as an exit status of 128 more.
     #[track_caller]
-    pub fn died_of(self, signal: Signal) -> Self {
+    pub(crate) fn died_of(self, signal: Signal) -> Self {
         assert_eq!(self.status.signal(), Some(signal as i32), "{:?}\n{}", self.status, self.stderr);
         self
     }
 
     /// Fails unless stderr contains `text`.
     #[track_caller]
-    pub fn said(self, text: &str) -> Self {
+    pub(crate) fn said(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "expected {text:?} in:\n{}", self.stderr);
         self
     }
 
     /// The summary: the last line of stdout of a run with `--format json`.
     #[track_caller]
-    pub fn summary(&self) -> Value {
+    pub(crate) fn summary(&self) -> Value {
         let line = self.stdout.lines().last().unwrap_or_else(|| panic!("no output\n{}", self.stderr));
         let summary: Value = serde_json::from_str(line).unwrap();
         assert_eq!(summary["type"], "summary", "{line}");
@@ -278,7 +273,7 @@ impl Finished {
 
     /// The summary, in which every sample is accounted for.
     #[track_caller]
-    pub fn conserved(&self) -> Value {
+    pub(crate) fn conserved(&self) -> Value {
         let summary = self.summary();
         for consumer in ["logged", "counted"] {
             assert_eq!(summary[consumer], summary["produced"], "{consumer}: {summary}");
@@ -290,22 +285,22 @@ impl Finished {
 
 /// A process as `/proc` shows it.
 #[derive(Debug)]
-pub struct Process {
-    pub pid: u32,
-    pub name: String,
-    pub parent: u32,
-    pub state: char,
-    pub start: u64,
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) name: String,
+    pub(crate) parent: u32,
+    pub(crate) state: char,
+    pub(crate) start: u64,
 }
 
 /// All processes of the machine.
-pub fn processes() -> Vec<Process> {
+pub(crate) fn processes() -> Vec<Process> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     entries.filter_map(|entry| process(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 /// One process, by proc_pid_stat(5).
-pub fn process(pid: u32) -> Option<Process> {
+pub(crate) fn process(pid: u32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (head, tail) = stat.rsplit_once(')')?;
     let (_, name) = head.split_once('(')?;
@@ -325,7 +320,7 @@ fn is_alive(pid: u32, start: u64) -> bool {
 }
 
 /// CPU time that a process has used, in ticks of the kernel.
-pub fn cpu_ticks(pid: u32) -> u64 {
+pub(crate) fn cpu_ticks(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, tail) = stat.rsplit_once(')').unwrap();
     tail.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()

@@ -109,11 +109,12 @@ impl LineParser {
 
     /// Parses one line, or keeps the beginning of one; returns the bytes taken.
     fn step(&mut self, bytes: &[u8]) -> (usize, Result<Option<Sample>, String>) {
-        if self.lines.column.is_none() && self.partial.is_empty() {
-            if let Some((sample, length)) = short_integer(bytes) {
-                self.line += 1;
-                return (length, Ok(Some(sample)));
-            }
+        if self.lines.column.is_none()
+            && self.partial.is_empty()
+            && let Some((sample, length)) = short_integer(bytes)
+        {
+            self.line += 1;
+            return (length, Ok(Some(sample)));
         }
         let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else {
             return (bytes.len(), self.keep(bytes).map(|()| None));

@@ -7,9 +7,9 @@ use super::format::{Frame, LogFormat, RECORD, Time};
 use crate::Error;
 use crate::record::Sample;
 
-/// The buffer is written when it holds so many bytes: well below the second-level cache, and so much that
-/// the call costs nothing beside the formatting.
-const FULL: usize = 64 * 1024;
+/// The buffer is written when it holds so many bytes: it fits the second-level cache, and the call costs
+/// little beside the formatting.
+const FULL: usize = 256 * 1024;
 
 /// So many samples are formatted between two looks at the room that is left.
 const RUN: usize = 64;
