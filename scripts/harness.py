@@ -536,7 +536,7 @@ class Bed:
         try:
             wait_for(no_child_left, seconds, "the last process to leave")
         except Fault:
-            left = ", ".join(f"{comm(pid)}[{pid}] {state(pid)}" for pid in children(os.getpid()))
+            left = describe_tree(os.getpid())
             kill_children()
             raise Fault(f"process left: {left}", "leak") from None
 

@@ -267,7 +267,7 @@ fn convert(
         senders = senders.into_iter().map(|sender| sender.with_frame_limit(batch)).collect();
     }
     station.ready();
-    let options = ConvOptions { count: args.count, duration: args.duration, interval: args.interval, batch: None };
+    let options = ConvOptions { count: args.count, duration: args.duration, interval: args.interval };
     let progress = |count| {
         if args.progress {
             station.progress(count);

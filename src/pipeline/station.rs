@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use nix::sys::signal::Signal;
 use serde::Serialize;
@@ -133,9 +134,10 @@ impl Station {
 
 /// An ignored SIGHUP stays ignored: nohup(1) arranged it.
 fn relay_requests(outbox: &Outbox, guardian: Guardian) -> io::Result<()> {
+    let to = Arc::new(outbox.as_fd().try_clone_to_owned()?);
     for request in signal::REQUESTS {
         if request != Signal::SIGHUP || !signal::is_ignored(request) {
-            signal::relay(request, outbox, Message::request_line(request), guardian)?;
+            signal::relay(request, to.clone(), Message::request_line(request), guardian)?;
         }
     }
     Ok(())

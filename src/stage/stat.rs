@@ -1,14 +1,11 @@
 //! stat, the statistician: folds samples into states and sends each new state on.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 use super::fold::Fold;
 use super::statistics_wire;
-use super::world::FLOOD;
-use crate::channel::{Batch, Received, Receiver, RecvError, SendError, Sender};
+use crate::channel::{Batch, Receiver, SendError, Sender};
 use crate::record::{Sample, Statistics};
 
 /// What [`stat()`] did.
@@ -31,64 +28,45 @@ const FRAMES: u32 = 64;
 /// States of a batch are made in runs of this size.
 const RUN: usize = 64;
 
-/// Folds the samples of `rx` until their end and sends a state for each sample, or else for each frame,
-/// over `tx`.
+/// Folds the samples of `rx` until their end and sends states over `tx`: one for each sample, or else the
+/// newest one whenever no more samples are at hand or many frames have passed.
 ///
 /// States wait for company while more samples are at hand, and leave before stat blocks for more.
 /// A receiver that is gone stops the sending of states only: the count goes on to the end.
 pub fn stat(mut rx: Receiver<Sample>, tx: Sender<Statistics>, each_sample: bool) -> StatOutcome {
-    let mut states = States { tx: Some(tx), fault: None, frames: 0 };
+    let mut states = States { tx: Some(tx), fault: None };
     let mut fold = Fold::new();
+    let mut frames = 0;
     let received = loop {
-        let is_flood = match wait(&mut rx, &states) {
-            Ok(Received::Batch(batch)) => {
-                if each_sample {
-                    states.each_sample(&mut fold, &batch)
-                } else {
-                    states.each_frame(&mut fold, &batch)
-                }
-                batch.len() >= FLOOD
-            }
-            Ok(Received::TimedOut) => false,
-            Ok(Received::End) => break Ok(()),
+        match rx.recv() {
+            Ok(Some(batch)) if each_sample => states.each_sample(&mut fold, &batch),
+            Ok(Some(batch)) => fold.extend(&batch, batch.sent_ns()),
+            Ok(None) => break Ok(()),
             Err(error) => break Err(Fault::from(error)),
-        };
-        let more = is_flood || rx.is_ready();
-        if !more || states.frames >= FRAMES {
-            states.flush();
+        }
+        frames += 1;
+        if !rx.is_ready() || frames == FRAMES {
+            frames = 0;
+            states.send(&fold, each_sample);
         }
     };
+    if frames > 0 {
+        states.send(&fold, each_sample);
+    }
     let (counted, digest, statistics) = (rx.count(), rx.digest(), fold.state());
     let fault = received.err().or(states.finish());
     StatOutcome { counted, digest, statistics, fault }
-}
-
-/// The next batch. Only looks for one while states are held back.
-fn wait<'a>(rx: &'a mut Receiver<Sample>, states: &States) -> Result<Received<'a, Sample>, RecvError> {
-    if states.frames > 0 {
-        return rx.recv_timeout(Duration::ZERO);
-    }
-    Ok(rx.recv()?.map_or(Received::End, Received::Batch))
 }
 
 /// The way of states to report, for as long as there is one.
 struct States {
     tx: Option<Sender<Statistics>>,
     fault: Option<Fault>,
-    /// Frames whose states may be held back.
-    frames: u32,
 }
 
 impl States {
-    fn each_frame(&mut self, fold: &mut Fold, batch: &Batch<'_, Sample>) {
-        fold.extend(batch, batch.sent_ns());
-        self.frames += 1;
-        self.with(|tx| tx.feed(&[fold.state()]));
-    }
-
     fn each_sample(&mut self, fold: &mut Fold, batch: &Batch<'_, Sample>) {
         let mut states = [Statistics::default(); RUN];
-        self.frames += 1;
         for run in batch.chunks(RUN) {
             for (state, sample) in states.iter_mut().zip(run) {
                 fold.extend(std::slice::from_ref(sample), batch.sent_ns());
@@ -98,9 +76,9 @@ impl States {
         }
     }
 
-    fn flush(&mut self) {
-        self.frames = 0;
-        self.with(Sender::flush);
+    /// Sends the states that are held back or, where not each is wanted, the present one.
+    fn send(&mut self, fold: &Fold, each_sample: bool) {
+        self.with(|tx| if each_sample { tx.flush() } else { tx.send(&[fold.state()]) });
     }
 
     fn with(&mut self, call: impl FnOnce(&mut Sender<Statistics>) -> Result<(), SendError>) {
@@ -150,11 +128,12 @@ mod tests {
     }
 
     #[test]
-    fn a_state_follows_each_frame() {
-        let (outcome, states) = run(&[&[1.0, 2.0], &[3.0]], false);
-        assert_eq!(sums(&states), [3.0, 6.0]);
-        assert_eq!((outcome.counted, outcome.statistics.sum, outcome.fault), (3, 6.0, None));
-        assert!(states[1].sent_ns >= states[0].sent_ns && states[0].sent_ns > 0);
+    fn the_newest_state_is_sent_and_the_last_once() {
+        let frames: Vec<Vec<Sample>> = (0..1_000).map(|n| vec![f64::from(n)]).collect();
+        let (outcome, states) = run(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>(), false);
+        assert!(states.is_sorted_by(|one, next| one.count < next.count && one.sent_ns <= next.sent_ns));
+        assert_eq!(states.last(), Some(&outcome.statistics));
+        assert_eq!((outcome.counted, outcome.statistics.sum, outcome.fault), (1_000, 499_500.0, None));
     }
 
     #[test]

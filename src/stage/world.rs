@@ -62,10 +62,6 @@ pub enum InputWake {
     Stopped,
 }
 
-/// A frame with so many records says that more are close behind, where a link cannot tell without a system
-/// call: it is worth one to look before what is held is passed on.
-pub(super) const FLOOD: usize = 256;
-
 /// A duration in whole nanoseconds; what does not fit is for ever.
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)

@@ -5,6 +5,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{SigHandler, Signal};
@@ -76,8 +77,7 @@ impl Guardian {
 ///
 /// # Errors
 /// EINVAL for a signal that cannot be caught; EMFILE.
-pub fn relay(signal: Signal, to: impl AsFd, message: Vec<u8>, guardian: Guardian) -> io::Result<()> {
-    let to: OwnedFd = to.as_fd().try_clone_to_owned()?;
+pub fn relay(signal: Signal, to: Arc<OwnedFd>, message: Vec<u8>, guardian: Guardian) -> io::Result<()> {
     let seconds = u32::try_from(guardian.grace.as_secs().max(1)).unwrap_or(u32::MAX);
     let action = move || {
         // A full or closed pipe means that nobody listens, which is nothing a handler could mend.

@@ -9,7 +9,6 @@ mod pace;
 mod random;
 mod source;
 
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -34,8 +33,6 @@ pub struct ConvOptions {
     pub duration: Option<Duration>,
     /// From one sample to the next; zero is as fast as the consumers take them.
     pub interval: Duration,
-    /// At most so many samples a frame (a frame's capacity is a limit too); `None` fills frames in a flood.
-    pub batch: Option<NonZeroUsize>,
 }
 
 /// What ended the stream.
@@ -106,9 +103,6 @@ struct Converter<'a, S, W, P> {
     out: &'a mut Fanout<Sample>,
     world: &'a mut W,
     room: Box<[Sample]>,
-    /// Flush when so many samples are held; `None` leaves it to the frames.
-    batch: Option<usize>,
-    held: usize,
     count: u64,
     produced: u64,
     schedule: Schedule,
@@ -117,14 +111,12 @@ struct Converter<'a, S, W, P> {
 
 impl<'a, S: Samples, W: World, P: FnMut(u64)> Converter<'a, S, W, P> {
     fn new(samples: S, out: &'a mut Fanout<Sample>, options: &ConvOptions, world: &'a mut W, progress: P) -> Self {
-        let capacity = out.frame_capacity();
-        let batch = options.batch.map(NonZeroUsize::get).filter(|&batch| batch < capacity);
-        let room = vec![0.0; batch.unwrap_or(capacity).min(TAKE)].into();
+        let room = vec![0.0; out.frame_capacity().min(TAKE)].into();
         let now = world.now_ns();
         let schedule = Schedule::new(now, nanos(options.interval));
         let lookout = Lookout::new(now, options.duration.map(nanos), progress);
         let count = options.count.unwrap_or(u64::MAX);
-        Self { samples, out, world, room, batch, held: 0, count, produced: 0, schedule, lookout }
+        Self { samples, out, world, room, count, produced: 0, schedule, lookout }
     }
 
     fn run(&mut self) -> Result<Ended, Fault> {
@@ -157,8 +149,7 @@ impl<'a, S: Samples, W: World, P: FnMut(u64)> Converter<'a, S, W, P> {
 
     /// Takes up to `due` samples and feeds them to the consumers.
     fn pass_on(&mut self, due: u64) -> Result<Option<Ended>, Fault> {
-        let free = self.batch.map_or(self.room.len(), |batch| batch - self.held);
-        let most = self.room.len().min(free).min(usize::try_from(due).unwrap_or(usize::MAX));
+        let most = self.room.len().min(usize::try_from(due).unwrap_or(usize::MAX));
         let (taken, fill) = self.samples.take(&mut self.room[..most]);
         self.feed(taken)?;
         self.schedule.advance(taken);
@@ -178,8 +169,7 @@ impl<'a, S: Samples, W: World, P: FnMut(u64)> Converter<'a, S, W, P> {
             return Err(error.into());
         }
         self.produced += taken as u64;
-        self.held += taken;
-        if self.batch.is_some_and(|batch| self.held >= batch) { self.flush() } else { Ok(()) }
+        Ok(())
     }
 
     /// Waits for the next sample to fall due, or for the end of the time.
@@ -209,7 +199,6 @@ impl<'a, S: Samples, W: World, P: FnMut(u64)> Converter<'a, S, W, P> {
 
     /// Sends what is held back.
     fn flush(&mut self) -> Result<(), Fault> {
-        self.held = 0;
         Ok(self.out.flush()?)
     }
 }

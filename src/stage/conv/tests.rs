@@ -1,9 +1,10 @@
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 
 use super::*;
-use crate::channel::Receiver;
+use crate::channel::{Receiver, Sender};
 use crate::stage::testing::link;
 use crate::stage::{Clock, FaultKind, Input, Taken};
 
@@ -91,6 +92,26 @@ fn run<F: FnMut()>(
     world: &mut Script<F>,
 ) -> (ConvOutcome, Vec<Vec<Sample>>) {
     let (tx, rx) = link();
+    run_over(tx, rx, samples, options, world)
+}
+
+/// As [`run`], with one sample a frame.
+fn run_singly<F: FnMut()>(
+    samples: impl Samples,
+    options: ConvOptions,
+    world: &mut Script<F>,
+) -> (ConvOutcome, Vec<Vec<Sample>>) {
+    let (tx, rx) = link::<Sample>();
+    run_over(tx.with_frame_limit(NonZeroUsize::MIN), rx, samples, options, world)
+}
+
+fn run_over<F: FnMut()>(
+    tx: Sender<Sample>,
+    rx: Receiver<Sample>,
+    samples: impl Samples,
+    options: ConvOptions,
+    world: &mut Script<F>,
+) -> (ConvOutcome, Vec<Vec<Sample>>) {
     let frames = frames(rx);
     let outcome = conv(samples, Fanout::new(vec![tx]), &options, world, |_| {});
     let (frames, ended) = frames.join().unwrap();
@@ -156,15 +177,14 @@ fn a_duration_ends_a_paced_stream_at_its_time() {
 
 #[test]
 fn a_flood_of_single_samples_ends_within_a_millisecond() {
-    let batch = NonZeroUsize::new(1);
     let mut world = Script { tick: 10_000, ..script() };
-    let options = ConvOptions { duration: Some(Duration::from_millis(5)), batch, ..ConvOptions::default() };
-    let (outcome, frames) = run(Counter(0.0), options, &mut world);
+    let options = ConvOptions { duration: Some(Duration::from_millis(5)), ..ConvOptions::default() };
+    let (outcome, frames) = run_singly(Counter(0.0), options, &mut world);
     assert_eq!(outcome.ended, Ended::Duration);
     assert!(world.now.get() <= 6 * MS && frames.iter().all(|frame| frame.len() == 1));
 
     let mut world = Script { tick: 10_000, stop_at: 5 * MS, ..script() };
-    let (outcome, _) = run(Counter(0.0), ConvOptions { batch, ..ConvOptions::default() }, &mut world);
+    let (outcome, _) = run_singly(Counter(0.0), ConvOptions::default(), &mut world);
     assert_eq!(outcome.ended, Ended::Stopped);
     assert!(world.now.get() <= 6 * MS + 10_000);
     assert!(world.asked <= 8, "asked {} times in 5 ms", world.asked);
@@ -175,13 +195,6 @@ fn a_flood_looks_at_the_clock_once_in_many_samples() {
     let mut world = script();
     run(Counter(0.0), ConvOptions { count: Some(1_000_000), ..ConvOptions::default() }, &mut world);
     assert!(world.looks.get() < 1_000, "{} looks", world.looks.get());
-}
-
-#[test]
-fn a_batch_limits_a_frame() {
-    let batch = NonZeroUsize::new(3);
-    let (_, frames) = run(Counter(0.0), ConvOptions { count: Some(8), batch, ..ConvOptions::default() }, &mut script());
-    assert_eq!(frames.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 2]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use self::file::{LogFile, WriteFault};
 use self::format::Time;
 use super::fault::Fault;
 use super::latency::{Latency, LatencyRecorder};
-use super::world::{Clock, FLOOD, nanos};
+use super::world::{Clock, nanos};
 use crate::Error;
 use crate::channel::{Batch, Received, Receiver, RecvError};
 use crate::record::Sample;
@@ -115,34 +115,23 @@ enum Stop {
 impl<C: Clock> Logger<'_, C> {
     fn receive(&mut self, rx: &mut Receiver<Sample>) -> Result<(), Stop> {
         loop {
-            let is_flood = match self.wait(rx).map_err(Stop::Link)? {
+            match self.wait(rx).map_err(Stop::Link)? {
                 Received::End => return Ok(()),
-                Received::Batch(batch) => {
-                    self.append(&batch).map_err(Stop::Write)?;
-                    batch.len() >= FLOOD
-                }
-                Received::TimedOut if self.unwritten.is_empty() => {
-                    self.sync().map_err(Stop::Sync)?;
-                    continue;
-                }
-                Received::TimedOut => false,
-            };
-            let more = is_flood || rx.is_ready();
-            if !more || self.file.is_full() || self.unwritten.len() >= FRAMES {
+                Received::Batch(batch) => self.append(&batch).map_err(Stop::Write)?,
+                Received::TimedOut => self.sync().map_err(Stop::Sync)?,
+            }
+            if self.file.is_full() || self.unwritten.len() >= FRAMES || !rx.is_ready() {
                 self.write()?;
             }
         }
     }
 
-    /// The next batch. Only looks for one while something is unwritten, and gives up when a periodic sync
-    /// is due.
+    /// The next batch; gives up when a periodic sync is due.
     fn wait<'r>(&self, rx: &'r mut Receiver<Sample>) -> Result<Received<'r, Sample>, RecvError> {
-        let limit = match self.sync_at {
-            _ if !self.unwritten.is_empty() => Duration::ZERO,
-            Some(at) => Duration::from_nanos(at.saturating_sub(self.clock.now_ns())),
-            None => return Ok(rx.recv()?.map_or(Received::End, Received::Batch)),
-        };
-        rx.recv_timeout(limit)
+        match self.sync_at {
+            None => Ok(rx.recv()?.map_or(Received::End, Received::Batch)),
+            Some(at) => rx.recv_timeout(Duration::from_nanos(at.saturating_sub(self.clock.now_ns()))),
+        }
     }
 
     fn append(&mut self, batch: &Batch<'_, Sample>) -> Result<(), WriteFault> {
