@@ -308,3 +308,72 @@ fn report(station: &mut Station, args: &ReportArgs) -> Result<(Option<Fault>, im
     let outcome = stage::report(receiver, &mut output, render, args.every, &SystemClock, on_output_error);
     Ok((outcome.fault.clone(), outcome))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn parse(mut words: Vec<OsString>, wiring: &Wiring) -> Stage {
+        words.insert(0, "ipcpipe".into());
+        words.extend(wiring.to_args());
+        match Args::try_parse_from(&words).unwrap_or_else(|error| panic!("{words:?}: {error}")).command {
+            Some(Command::Stage(args)) => args.stage,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn config(line: &str) -> Config {
+        let words: Vec<OsString> = ["ipcpipe"].into_iter().chain(line.split(' ')).map(OsString::from).collect();
+        Config::from(crate::parse::parse(&words).unwrap())
+    }
+
+    fn wiring() -> Wiring {
+        Wiring {
+            launcher: 4711,
+            grace: Duration::from_millis(1500),
+            control: 9,
+            stop: Some(11),
+            from: vec!["mq:3:/ipcpipe.x.conv-log".into()],
+            to: vec!["pipe:4:a".into(), "fifo:/-odd dir/\n".into()],
+        }
+    }
+
+    #[test]
+    fn what_a_stage_is_told_is_what_was_meant() {
+        let meant = config(
+            "-n 7 --duration 1m30s --interval 1.5ms --batch 3 --min -5 --max 9 --seed 1 --log=-odd --log-format csv --fsync 20ms",
+        );
+        let [conv, log, ..] = arguments(&meant, true);
+        let Stage::Conv(conv) = parse(conv, &wiring()) else { panic!("not conv") };
+        assert_eq!((conv.count, conv.duration, conv.interval), (Some(7), meant.duration, meant.interval));
+        assert_eq!((conv.min, conv.max, conv.seed, conv.batch), (Some(-5), Some(9), Some(1), meant.batch));
+        assert!(conv.progress && conv.input.is_none());
+        assert_eq!(Wiring::from(conv.wiring), wiring());
+        let Stage::Log(log) = parse(log, &Wiring::default()) else { panic!("not log") };
+        assert_eq!((log.name, log.log_format, log.fsync), (meant.log.path, meant.log.format, meant.log.fsync));
+    }
+
+    #[test]
+    fn input_and_output_are_told_too() {
+        let meant = config("-i - --delimiter - --field 2 --skip-invalid --format json --report-every 2us -q");
+        let [conv, _, stat, report] = arguments(&meant, false);
+        let Stage::Conv(conv) = parse(conv, &wiring()) else { panic!("not conv") };
+        assert_eq!(conv.input, Some("standard input".into()));
+        assert_eq!((conv.delimiter, conv.field, conv.skip_invalid), (Some('-'), NonZeroUsize::new(2), true));
+        let Stage::Stat(stat) = parse(stat, &wiring()) else { panic!("not stat") };
+        assert!(!stat.each_sample);
+        let Stage::Report(report) = parse(report, &wiring()) else { panic!("not report") };
+        assert_eq!((report.format, report.every, report.quiet), (Format::Json, Duration::from_micros(2), true));
+    }
+
+    #[test]
+    fn every_duration_survives_as_text() {
+        for nanos in [0, 1, 999, 1_000, 1_500, 999_999_999, 1_000_000_001, 86_400_000_000_001] {
+            let duration = Duration::from_nanos(nanos);
+            assert_eq!(units::duration(&time(duration)), Ok(duration), "{}", time(duration));
+        }
+    }
+}
