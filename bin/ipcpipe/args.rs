@@ -215,7 +215,7 @@ pub(crate) struct BenchArgs {
     #[arg(short, long, value_name = "LIST|all", value_delimiter = ',', default_value = "all")]
     #[arg(value_parser = units::one_of(measurable(), |choice| choice.map_or("all", Backend::name)))]
     backend: Vec<Option<Backend>>,
-    /// Time that each measurement takes.
+    /// Time that each measurement takes, in each of three rounds.
     #[arg(long, default_value = "1s", value_parser = units::duration, allow_negative_numbers = true)]
     pub(crate) duration: Duration,
     /// Form of the figures.

@@ -11,6 +11,7 @@
 //! | by signal | 130, 143, 129 and 141 in a shell after INT, TERM, HUP or a closed stdout, and a clean drain |
 
 mod args;
+mod bench;
 mod clean;
 mod config;
 mod parse;
@@ -76,7 +77,7 @@ fn execute(args: Args) -> Exit {
     let outcome = match args.command {
         None => run::run(&Config::from(args)),
         Some(Command::Clean(clean)) => clean::run(&clean),
-        Some(Command::Bench(_)) => Ok(Exit::Failed),
+        Some(Command::Bench(bench)) => bench::run(&bench),
         Some(Command::Completions { shell }) => shell::completions(shell),
         Some(Command::Man) => shell::man(),
         Some(Command::Stage(stage)) => stage::run(stage),

@@ -16,7 +16,7 @@ use crate::stage::arguments;
 use crate::{Exit, Outcome, complain, render, say, shell};
 
 /// Every stage executes this program; the name holds whatever has become of the path it was started by.
-const THIS_PROGRAM: &str = "/proc/self/exe";
+pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// The stages' places in the plan.
 const CONV: usize = 0;
@@ -39,7 +39,7 @@ pub(crate) fn run(config: &Config) -> Outcome {
 fn execute(config: &Config) -> Result<Summary, Error> {
     let log = OpenLog::open(&config.log.path, config.log.format, config.log.truncate)?;
     let progress = Progress::new(config);
-    let plan = plan(config, &log, progress.is_some())?;
+    let plan = plan(config, log.for_stage()?, progress.is_some())?;
     let mut narrator = Narrator { config, progress, produced: 0 };
     narrator.introduce(&log);
     let ending = pipeline::run(plan, &mut |event| narrator.tell(&event))?;
@@ -50,7 +50,8 @@ fn execute(config: &Config) -> Result<Summary, Error> {
     Ok(Summary::new(&ending, config.backend, log.describe(), produced, || log.recover()))
 }
 
-fn plan(config: &Config, log: &OpenLog, progress: bool) -> Result<Plan, Error> {
+/// The four stages and their links; log writes to the file `log`.
+pub(crate) fn plan(config: &Config, log: File, progress: bool) -> Result<Plan, Error> {
     let [conv, log_args, stat, report] = arguments(config, progress);
     let stage = |name, args, stdin, stdout| StagePlan { name, args, stdin, stdout, is_source: name == "conv" };
     Ok(Plan {
@@ -58,7 +59,7 @@ fn plan(config: &Config, log: &OpenLog, progress: bool) -> Result<Plan, Error> {
         backend: config.backend,
         stages: vec![
             stage("conv", conv, input(config)?, Stdout::Nothing),
-            stage("log", log_args, Stdin::Nothing, Stdout::File(log.for_stage()?)),
+            stage("log", log_args, Stdin::Nothing, Stdout::File(log)),
             stage("stat", stat, Stdin::Nothing, Stdout::Nothing),
             stage("report", report, Stdin::Nothing, Stdout::Inherit),
         ],

@@ -19,6 +19,7 @@ use ipcpipe::sys::clock;
 use serde::Serialize;
 
 use crate::args::Format;
+use crate::bench::Part;
 use crate::config::{Config, Source};
 use crate::{Exit, Outcome, render, units};
 
@@ -35,11 +36,13 @@ enum Stage {
     Log(LogArgs),
     Stat(StatArgs),
     Report(ReportArgs),
+    #[command(flatten)]
+    Bench(Part),
 }
 
 /// See [`Wiring`], which makes these arguments.
 #[derive(Clone, Debug, PartialEq, clap::Args)]
-struct WiringArgs {
+pub(crate) struct WiringArgs {
     #[arg(long)]
     launcher: u32,
     #[arg(long)]
@@ -213,12 +216,13 @@ pub(crate) fn run(args: StageArgs) -> Outcome {
         Stage::Log(args) => occupy("log", args.wiring.clone(), |station| log(station, args)),
         Stage::Stat(args) => occupy("stat", args.wiring.clone(), |station| stat(station, &args)),
         Stage::Report(args) => occupy("report", args.wiring.clone(), |station| report(station, &args)),
+        Stage::Bench(part) => part.run(),
     }
 }
 
 /// Takes up a station, runs `stage` there and hands in what it answers. The launcher tells people what went wrong;
 /// only a stage that has no launcher has to do so itself.
-fn occupy<O: Serialize>(
+pub(crate) fn occupy<O: Serialize>(
     name: &str,
     wiring: WiringArgs,
     stage: impl FnOnce(&mut Station) -> Result<(Option<Fault>, O), ipcpipe::Error>,

@@ -12,6 +12,7 @@ use crate::Error;
 use crate::channel::{Endpoint, Link, Run};
 use crate::sys::child::Child;
 use crate::sys::fd::pipe;
+use crate::sys::signal::{Blocked, REQUESTS};
 
 /// A stage that was started.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(super) struct Launched {
 pub(super) fn launch(plan: &mut Plan, run: &mut Run) -> Result<Launched, Error> {
     let links = make_links(plan, run)?;
     let (stop_read, stop_write) = pipe()?;
+    let _waiting = Blocked::new(&REQUESTS).map_err(|error| Error::os("cannot block", "signals", error))?;
     let mut started: Vec<Started> = Vec::with_capacity(plan.stages.len());
     for index in (0..plan.stages.len()).rev() {
         let ends = Ends {

@@ -48,6 +48,8 @@ impl Station {
         let stop = wiring.stop.map(fd::adopt).transpose()?;
         let guardian = Guardian { pid: wiring.launcher, grace: wiring.grace };
         relay_requests(&outbox, guardian).map_err(set_up)?;
+        // The launcher had them wait until now.
+        signal::unblock(&signal::REQUESTS).map_err(set_up)?;
         process::on_parent_death(Signal::SIGTERM).map_err(set_up)?;
         if !guardian.is_alive() {
             return Err(Error::refused("cannot start", name, "its launcher is gone"));

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::signal::{SigHandler, Signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
@@ -51,6 +51,39 @@ impl std::fmt::Debug for Signals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Signals").field(&self.as_fd()).finish()
     }
+}
+
+/// Signals that wait, for as long as this guard lives. A child that is spawned meanwhile starts with them waiting, so
+/// that none kills it before it has said what to do about them; it calls [`unblock`] when it has.
+#[derive(Debug)]
+pub struct Blocked(SigSet);
+
+impl Blocked {
+    /// Has `signals` wait.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn new(signals: &[Signal]) -> io::Result<Self> {
+        let set: SigSet = signals.iter().copied().collect();
+        set.thread_block()?;
+        Ok(Self(set))
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // Fails only for a malformed set.
+        let _ = self.0.thread_unblock();
+    }
+}
+
+/// Lets `signals` in, those that waited first.
+///
+/// # Errors
+/// None in practice.
+pub fn unblock(signals: &[Signal]) -> io::Result<()> {
+    signals.iter().copied().collect::<SigSet>().thread_unblock()?;
+    Ok(())
 }
 
 /// Whoever a process belongs to, and how long it may live on without it.

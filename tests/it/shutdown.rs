@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::sandbox::{Running, Sandbox, cpu_ticks, on_every_backend, process, send, wait_for};
 
@@ -27,6 +29,25 @@ fn a_request_drains_and_ends_by_its_signal() {
             assert_eq!(summary["stopped_by"], signal.as_str());
             assert_eq!(summary["reported"], summary["produced"]);
             assert_eq!(sandbox.read("l").lines().count() as u64, summary["logged"]);
+        }
+    });
+}
+
+#[test]
+fn a_request_while_it_starts_is_a_request_too() {
+    on_every_backend(|sandbox, backend| {
+        // Ctrl-C reaches the whole group, in whatever state its processes are.
+        for delay in [0, 1, 2, 3, 4, 6, 8, 12, 20].map(Duration::from_millis) {
+            let args = format!("-b {backend} --interval 5ms -o l --truncate --format json");
+            let run = Running::of(sandbox.command(args.split(' ')).process_group(0));
+            let started = Instant::now();
+            wait_for("the moment", || (started.elapsed() >= delay).then_some(()));
+            killpg(Pid::from_raw(run.pid() as i32), Signal::SIGINT).unwrap();
+            let run = run.finish().died_of(Signal::SIGINT);
+            // Before the program has come to catch it, the signal just kills it, and there is nothing to tell.
+            if !run.stdout.is_empty() {
+                assert_eq!(run.conserved()["stopped_by"], "SIGINT", "after {delay:?}");
+            }
         }
     });
 }
