@@ -161,6 +161,8 @@ fn conclude(config: &Config, summary: &Summary) -> Outcome {
     match config.output.format {
         // Whoever closed the output does not want to hear more.
         _ if broken_pipe => {}
+        // A person has read why nothing ran; a program waits for its last line.
+        Format::Text if summary.stages.is_empty() => {}
         Format::Json => drop(shell::print(&text)?),
         Format::Text => say(&text),
     }

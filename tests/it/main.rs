@@ -10,6 +10,7 @@ mod logfile;
 mod names;
 mod output;
 mod pipeline;
+mod readme;
 mod sandbox;
 mod shutdown;
 mod tidy;

@@ -92,8 +92,8 @@ mod tests {
         let text = tables(&[Series { experiment, rows: vec![pipe, failed] }]);
         let expected = "
 One way at 1 kHz, from sending to receipt
-            p50 µs  p99 µs  p99.9 µs        xRTT ns
- raw pipe     9.21     121      1200  121 (118-540)
+           p50 µs  p99 µs  p99.9 µs        xRTT ns
+ raw pipe    9.21     121      1200  121 (118-540)
 ";
         assert_eq!(strip_str(&text).to_string(), expected);
     }

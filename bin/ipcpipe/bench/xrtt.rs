@@ -14,6 +14,9 @@ const LONGEST: Duration = Duration::from_millis(30);
 const TIMES: usize = 200;
 const TRIPS: u64 = 100;
 
+/// A line that takes longer than this was not passed between CPUs but between two threads that took turns on one.
+const SLOWEST_NS: f64 = 10_000.0;
+
 /// What makes both threads stop.
 const STOP: u64 = u64::MAX;
 
@@ -22,7 +25,7 @@ const STOP: u64 = u64::MAX;
 struct Line(AtomicU64);
 
 /// The round trip in nanoseconds, the fastest of some: a slower one was interrupted. None where only one CPU is ours,
-/// or if the threads never ran at the same time.
+/// or if the two threads never ran at the same time.
 pub(super) fn round_trip_ns() -> Option<f64> {
     if thread::available_parallelism().map_or(1, usize::from) < 2 {
         return None;
@@ -35,7 +38,7 @@ pub(super) fn round_trip_ns() -> Option<f64> {
         line.0.store(STOP, Ordering::Release);
         fastest
     })?;
-    Some(fastest.as_nanos() as f64 / TRIPS as f64)
+    Some(fastest.as_nanos() as f64 / TRIPS as f64).filter(|ns| *ns < SLOWEST_NS)
 }
 
 /// Sends odd numbers and waits for the even ones that follow.
