@@ -121,9 +121,12 @@ mod tests {
         (actions, machine.was_forced())
     }
 
+    /// A claim, what happens at which millisecond, what is done about it, and whether that was by force.
+    type Case = (&'static str, &'static [(u64, Input)], &'static [(u64, Action)], bool);
+
     #[test]
     fn the_table() {
-        let cases: &[(&str, &[(u64, Input)], &[(u64, Action)], bool)] = &[
+        let cases: &[Case] = &[
             ("one request drains", &[(0, OwnRequest), (4999, Tick)], &[(0, Drain)], false),
             ("a relay drains", &[(0, RelayedRequest)], &[(0, Drain)], false),
             ("a fault drains", &[(0, Fault), (1, Fault)], &[(0, Drain)], false),

@@ -32,7 +32,7 @@ impl Signals {
     pub fn catch(signals: &[Signal]) -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
         let numbers = signals.iter().map(|&signal| signal as i32);
-        SignalDelivery::with_pipe(read, write, SignalOnly::default(), numbers).map(Self)
+        SignalDelivery::with_pipe(read, write, SignalOnly, numbers).map(Self)
     }
 
     /// Takes what arrived since the last call; never blocks. Several of one kind count as one.
