@@ -1,8 +1,10 @@
 //! The one error of the library: what failed, on what, why, and what to do about it.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// A failed operation on a named object, with its cause and, where there is one, a way out.
 ///
@@ -62,11 +64,11 @@ impl fmt::Display for Error {
         let Inner { what, object, cause, hint } = &*self.0;
         f.write_str(what)?;
         if !object.is_empty() {
-            write!(f, " {}", OneLine(object))?;
+            write!(f, " {}", OneLine::text(object))?;
         }
         match cause {
             Cause::Os(cause) => write!(f, ": {}", errno_text(cause))?,
-            Cause::Text(why) => write!(f, ": {}", OneLine(why))?,
+            Cause::Text(why) => write!(f, ": {}", OneLine::text(why))?,
         }
         match hint {
             Some(hint) => write!(f, "; {hint}"),
@@ -93,13 +95,32 @@ pub(crate) fn errno_text(error: &io::Error) -> String {
     text
 }
 
-/// Shows text on one line whatever it holds: a file name may contain a newline or an escape sequence.
-pub(crate) struct OneLine<'a>(pub(crate) &'a str);
+/// Shows text on one line whatever it holds: a file name may contain a newline, an escape sequence, or bytes that
+/// are no text at all.
+#[derive(Clone, Copy, Debug)]
+pub struct OneLine<'a>(&'a [u8]);
+
+impl<'a> OneLine<'a> {
+    /// Shows `text`.
+    #[must_use]
+    pub fn text(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+
+    /// Shows `path`, every byte of it.
+    #[must_use]
+    pub fn path(path: &'a Path) -> Self {
+        Self(path.as_os_str().as_bytes())
+    }
+}
 
 impl fmt::Display for OneLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if c.is_control() { write!(f, "{}", c.escape_default())? } else { f.write_char(c)? }
+            }
+            write!(f, "{}", chunk.invalid().escape_ascii())?;
         }
         Ok(())
     }
@@ -114,5 +135,10 @@ mod tests {
         let error = Error::os("cannot open", "a\nb", io::Error::from_raw_os_error(2)).hint("give --log another path");
         assert_eq!(error.to_string(), "cannot open a\\nb: No such file or directory; give --log another path");
         assert_eq!(error.raw_os_error(), Some(2));
+    }
+
+    #[test]
+    fn a_path_of_any_bytes_stays_on_its_line() {
+        assert_eq!(OneLine(b"a\xff\n\x1b[31m \xc3\xa9").to_string(), "a\\xff\\n\\u{1b}[31m é");
     }
 }

@@ -8,4 +8,4 @@ pub mod record;
 pub mod stage;
 pub mod sys;
 
-pub use error::Error;
+pub use error::{Error, OneLine};

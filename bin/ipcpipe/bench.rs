@@ -56,6 +56,7 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
     })?;
     let mut bench = Bench { signals, ground: Ground::new(args.duration), all: series(args), exit: Exit::Done };
     if let Err(request) = bench.measure() {
+        narrate("");
         signal::die_by(request);
     }
     shell::print(&match args.format {

@@ -29,6 +29,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anstream::ColorChoice;
+use ipcpipe::OneLine;
 
 use crate::args::{Args, Command};
 use crate::config::Config;
@@ -106,8 +107,13 @@ fn give(answer: clap::Error) -> Exit {
 }
 
 /// One line on stderr about what went wrong or matters.
-pub(crate) fn complain(message: impl Display) {
-    say(&format!("ipcpipe: {message}\n"));
+pub(crate) fn complain(what: impl Display) {
+    say(&format!("{}\n", message(what)));
+}
+
+/// The line itself: one line whatever it tells of, for a file name may hold a newline or an escape sequence.
+pub(crate) fn message(what: impl Display) -> String {
+    format!("ipcpipe: {}", OneLine::text(&what.to_string()))
 }
 
 /// Writes to stderr in one piece, so that the lines of several processes do not mix. There is nobody to tell if that

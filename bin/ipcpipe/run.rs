@@ -13,7 +13,7 @@ use crate::args::{Format, InputPath};
 use crate::config::{Config, Source};
 use crate::progress::Progress;
 use crate::stage::arguments;
-use crate::{Exit, Outcome, complain, render, say, shell};
+use crate::{Exit, Outcome, complain, message, render, say, shell};
 
 /// Every stage executes this program; the name holds whatever has become of the path it was started by.
 pub(crate) const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -95,6 +95,9 @@ impl Narrator<'_> {
     /// Says what becomes of a log that holds something already: it is never silently kept or cut.
     fn introduce(&self, log: &OpenLog) {
         let path = self.config.log.path.display();
+        if log.truncated_bytes > 0 {
+            self.remark(&format!("starting {path} afresh; {} bytes of earlier runs are gone", log.truncated_bytes));
+        }
         if log.cut_bytes > 0 {
             self.remark(&format!("cut a torn last record of {} bytes off {path}", log.cut_bytes));
         }
@@ -132,7 +135,7 @@ impl Narrator<'_> {
 
     fn remark(&self, line: &str) {
         match &self.progress {
-            Some(progress) => progress.println(&format!("ipcpipe: {line}")),
+            Some(progress) => progress.println(&message(line)),
             None => complain(line),
         }
     }

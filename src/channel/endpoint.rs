@@ -9,6 +9,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::backend::Backend;
+use super::lifeline::Lifeline;
 use super::link::Geometry;
 use super::receiver::Receiver;
 use super::sender::Sender;
@@ -21,82 +22,85 @@ use crate::sys::fd;
 /// One end of a link, before it is attached.
 ///
 /// Its text, `mq:9:/ipcpipe.5f3c.conv-log`, is what a child reads in its argument list and what ps(1)
-/// shows: backend, the number of the inherited descriptor if there is one, and the name.
+/// shows: backend, the numbers of the inherited descriptors if there are any, and the name.
 #[derive(Debug)]
 pub struct Endpoint {
     backend: Backend,
-    fd: Option<OwnedFd>,
+    fds: Vec<OwnedFd>,
     name: OsString,
 }
 
 impl Endpoint {
-    pub(super) fn new(backend: Backend, fd: Option<OwnedFd>, name: impl Into<OsString>) -> Self {
-        Self { backend, fd, name: name.into() }
+    pub(super) fn new(backend: Backend, fds: impl IntoIterator<Item = OwnedFd>, name: impl Into<OsString>) -> Self {
+        Self { backend, fds: fds.into_iter().collect(), name: name.into() }
     }
 
     /// The descriptors that the child which attaches this end has to inherit, at their present numbers:
     /// for [`Inheritable`](crate::sys::fd::Inheritable) or [`Child::spawn`](crate::sys::child::Child::spawn).
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.fd.iter().map(AsFd::as_fd)
+        self.fds.iter().map(AsFd::as_fd)
     }
 
     /// The text for the child's argument list.
     #[must_use]
     pub fn to_text(&self) -> OsString {
-        Text { backend: self.backend, fd: self.fd.as_ref().map(AsRawFd::as_raw_fd), name: self.name.clone() }.format()
+        let fds = self.fds.iter().map(AsRawFd::as_raw_fd).collect();
+        Text { backend: self.backend, fds, name: self.name.clone() }.format()
     }
 
-    /// Parses the text in the child and takes over the descriptor that it names. Call it once for each text.
+    /// Parses the text in the child and takes over the descriptors that it names. Call it once for each text.
     ///
     /// # Errors
-    /// When the text is no endpoint's, or its descriptor is not open.
+    /// When the text is no endpoint's, or a descriptor is not open.
     pub fn adopt(text: &OsStr) -> Result<Self, Error> {
         let parsed = Text::parse(text)
             .map_err(|error| Error::refused("cannot read endpoint", text.to_string_lossy(), error.to_string()))?;
-        let fd = parsed.fd.map(fd::adopt).transpose()?;
-        Ok(Self { backend: parsed.backend, fd, name: parsed.name })
+        let fds = parsed.fds.into_iter().map(fd::adopt).collect::<Result<_, _>>()?;
+        Ok(Self { backend: parsed.backend, fds, name: parsed.name })
     }
 
     /// Opens this end for sending. A socket connects; nothing waits for the peer.
     ///
     /// # Errors
     /// When the object cannot be opened: it is gone, or the system's limits are reached.
-    pub fn attach_sender<T: Record>(self) -> Result<Sender<T>, Error> {
-        let link = self.label();
+    pub fn attach_sender<T: Record>(mut self) -> Result<Sender<T>, Error> {
         let tx = match self.backend {
             Backend::Pipe => Tx::Stream(stream::Writer::new(self.descriptor()?)),
-            Backend::Fifo => Tx::Stream(stream::Writer::new(fifo::open_writer(Path::new(&self.name))?)),
-            Backend::Socket => {
-                Tx::Stream(stream::Writer::new(socket::connect(Path::new(&self.name), Geometry::default())?))
-            }
+            Backend::Fifo => Tx::Stream(stream::Writer::new(fifo::open_writer(self.path())?)),
+            // The lifeline is held until the connection stands, which has a liveness of its own.
+            Backend::Socket => Tx::Stream(stream::Writer::new(socket::connect(self.path(), Geometry::default())?)),
             Backend::Mq => Tx::Mq(mq::Writer::open(&self.utf8_name()?, self.descriptor()?)?),
             Backend::Shm => Tx::Shm(shm::Writer::open(&self.utf8_name()?, self.descriptor()?)?),
         };
-        Ok(Sender::new(tx, link))
+        Ok(Sender::new(tx, self.label()))
     }
 
-    /// Opens this end for receiving. A socket waits until the sender connects, at most 10 s.
+    /// Opens this end for receiving. A socket waits until its sender has connected or is gone.
     ///
     /// # Errors
     /// As [`attach_sender`](Self::attach_sender).
-    pub fn attach_receiver<T: Record>(self) -> Result<Receiver<T>, Error> {
-        let link = self.label();
+    pub fn attach_receiver<T: Record>(mut self) -> Result<Receiver<T>, Error> {
         let rx = match self.backend {
             Backend::Pipe => Rx::Stream(stream::Reader::new(self.descriptor()?)),
-            Backend::Fifo => Rx::Stream(stream::Reader::new(fifo::open_reader(Path::new(&self.name))?)),
+            Backend::Fifo => Rx::Stream(stream::Reader::new(fifo::open_reader(self.path())?)),
             Backend::Socket => {
-                let path = self.name.clone();
-                Rx::Stream(stream::Reader::new(socket::accept(&self.descriptor()?, Path::new(&path))?))
+                let (lifeline, listener) = (self.descriptor()?, self.descriptor()?);
+                Rx::Stream(stream::Reader::new(socket::accept(listener, &Lifeline::new(lifeline), self.path())?))
             }
             Backend::Mq => Rx::Mq(mq::Reader::open(&self.utf8_name()?, self.descriptor()?)?),
             Backend::Shm => Rx::Shm(shm::Reader::open(&self.utf8_name()?, self.descriptor()?)?),
         };
-        Ok(Receiver::new(rx, link))
+        Ok(Receiver::new(rx, self.label()))
     }
 
-    fn descriptor(self) -> Result<OwnedFd, Error> {
-        let text = self.to_text();
-        self.fd.ok_or_else(|| Error::refused("cannot attach", text.to_string_lossy(), "it names no descriptor"))
+    /// Takes the last descriptor that is left.
+    fn descriptor(&mut self) -> Result<OwnedFd, Error> {
+        let missing = || Error::refused("cannot attach", self.name.to_string_lossy(), "a descriptor is missing");
+        self.fds.pop().ok_or_else(missing)
+    }
+
+    fn path(&self) -> &Path {
+        Path::new(&self.name)
     }
 
     fn utf8_name(&self) -> Result<String, Error> {
@@ -115,37 +119,40 @@ impl Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Text {
     backend: Backend,
-    fd: Option<RawFd>,
+    fds: Vec<RawFd>,
     name: OsString,
 }
 
 impl Text {
     fn format(&self) -> OsString {
         let mut text = OsString::from(format!("{}:", self.backend));
-        if let Some(fd) = self.fd {
-            text.push(format!("{fd}:"));
+        if !self.fds.is_empty() {
+            let fds: Vec<String> = self.fds.iter().map(RawFd::to_string).collect();
+            text.push(format!("{}:", fds.join(",")));
         }
         text.push(&self.name);
         text
     }
 
-    /// A name never starts with digits and a colon: it is a path, a queue's name, or a link's name.
+    /// A name never starts with a digit: it is a path, a queue's name, or a link's name.
     fn parse(text: &OsStr) -> Result<Self, ParseEndpointError> {
         let (backend, rest) = split_at_colon(text.as_bytes()).ok_or(ParseEndpointError::NoBackend)?;
         let backend = str::from_utf8(backend).ok().and_then(|name| Backend::from_str(name).ok());
         let backend = backend.ok_or(ParseEndpointError::NoBackend)?;
-        let (fd, name) = match split_at_colon(rest) {
-            Some((digits, name)) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
-                let number = str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-                (Some(number.ok_or(ParseEndpointError::BadDescriptor)?), name)
-            }
-            _ => (None, rest),
+        let (fds, name) = match split_at_colon(rest) {
+            Some((fds, name)) if fds.first().is_some_and(u8::is_ascii_digit) => (parse_numbers(fds)?, name),
+            _ => (Vec::new(), rest),
         };
         if name.is_empty() {
             return Err(ParseEndpointError::NoName);
         }
-        Ok(Self { backend, fd, name: OsString::from_vec(name.to_vec()) })
+        Ok(Self { backend, fds, name: OsString::from_vec(name.to_vec()) })
     }
+}
+
+fn parse_numbers(text: &[u8]) -> Result<Vec<RawFd>, ParseEndpointError> {
+    let number = |digits: &[u8]| str::from_utf8(digits).ok()?.parse().ok().filter(|number| *number >= 0);
+    text.split(|&byte| byte == b',').map(|digits| number(digits).ok_or(ParseEndpointError::BadDescriptor)).collect()
 }
 
 fn split_at_colon(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -158,7 +165,7 @@ fn split_at_colon(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 pub enum ParseEndpointError {
     /// It does not start with a backend's name and a colon.
     NoBackend,
-    /// The number of the descriptor is out of range.
+    /// The number of a descriptor is none, or out of range.
     BadDescriptor,
     /// Nothing names the link.
     NoName,
@@ -168,7 +175,7 @@ impl fmt::Display for ParseEndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NoBackend => "it does not start with pipe:, fifo:, mq:, shm: or socket:",
-            Self::BadDescriptor => "the number of its descriptor is out of range",
+            Self::BadDescriptor => "the number of a descriptor is none, or out of range",
             Self::NoName => "it has no name",
         })
     }
@@ -185,7 +192,7 @@ mod tests {
         #[test]
         fn text_and_value_are_two_forms_of_one_thing(
             backend in prop::sample::select(&Backend::ALL[..]),
-            fd in prop::option::of(0..i32::MAX),
+            fds in prop::collection::vec(0..i32::MAX, 0..4),
             name in "/[^\0]{0,60}|[a-z][a-z0-9-]{0,20}",
             tail in prop::collection::vec(1u8.., 0..4),
         ) {
@@ -193,7 +200,7 @@ mod tests {
             if bytes[0] == b'/' {
                 bytes.extend(tail);
             }
-            let text = Text { backend, fd, name: OsString::from_vec(bytes) };
+            let text = Text { backend, fds, name: OsString::from_vec(bytes) };
             prop_assert_eq!(Text::parse(&text.format()), Ok(text));
         }
 

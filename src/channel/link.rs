@@ -76,16 +76,17 @@ impl Run {
         match backend {
             Backend::Pipe => {
                 let (read, write) = pipe::create(geometry)?;
-                Ok(Link::of(backend, Some(write), Some(read), name))
+                Ok(Link::of(backend, [write], [read], name))
             }
             Backend::Fifo => {
                 let (name, held) = self.create_file(name, geometry, fifo::create)?;
                 self.held.push(held);
-                Ok(Link::of(backend, None, None, name.as_os_str()))
+                Ok(Link::of(backend, [], [], name.as_os_str()))
             }
             Backend::Socket => {
                 let (name, listener) = self.create_file(name, geometry, socket::create)?;
-                Ok(Link::of(backend, None, Some(listener), name.as_os_str()))
+                let (read, write) = fd::pipe()?;
+                Ok(Link::of(backend, [write], [listener, read], name.as_os_str()))
             }
             Backend::Mq | Backend::Shm => {
                 let object = format!("/ipcpipe.{}.{name}", self.dir()?.id());
@@ -96,7 +97,7 @@ impl Run {
                     KernelName::Segment(name) => shm::create(name, geometry),
                     KernelName::File(_) => Ok(()),
                 })
-                .map(|name| Link::of(backend, Some(write), Some(read), name.as_os_str()))
+                .map(|name| Link::of(backend, [write], [read], name.as_os_str()))
             }
         }
     }
@@ -123,8 +124,8 @@ impl Run {
         make: impl FnOnce(&KernelName) -> Result<(), Error>,
     ) -> Result<KernelName, Error> {
         self.dir()?.note(&name)?;
-        make(&name)?;
         self.names.push(name.clone());
+        make(&name)?;
         Ok(name)
     }
 
@@ -171,7 +172,12 @@ impl Drop for Run {
 }
 
 impl Link {
-    fn of(backend: Backend, sender: Option<OwnedFd>, receiver: Option<OwnedFd>, name: impl Into<OsString>) -> Self {
+    fn of(
+        backend: Backend,
+        sender: impl IntoIterator<Item = OwnedFd>,
+        receiver: impl IntoIterator<Item = OwnedFd>,
+        name: impl Into<OsString>,
+    ) -> Self {
         let name = name.into();
         Self { sender: Endpoint::new(backend, sender, name.clone()), receiver: Endpoint::new(backend, receiver, name) }
     }

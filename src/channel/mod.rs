@@ -14,7 +14,7 @@
 //!   kernel and then [`RecvError::Disconnected`]. A receiver that goes away is [`SendError::Disconnected`]
 //!   at the sender, at the latest when the link is full or flushed.
 //! - **Every blocking wait ends when the peer dies**, on all backends: within 100 ms on shared memory, at
-//!   once on the others.
+//!   once on the others. So does the wait of a socket's receiver for its sender to connect.
 //! - **Names are short-lived.** What needs a name in a namespace of the machine has it from
 //!   [`Run::link`] to [`Run::unlink`]; after that, no death leaves anything behind.
 //!

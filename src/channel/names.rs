@@ -74,6 +74,6 @@ impl fmt::Display for KernelName {
             KernelName::Queue(_) => "message queue",
             KernelName::Segment(_) => "segment",
         };
-        write!(f, "{kind} {}", OneLine(&self.path().to_string_lossy()))
+        write!(f, "{kind} {}", OneLine::path(&self.path()))
     }
 }

@@ -3,15 +3,13 @@
 //! A run owns `<base>/<id>/`, mode 0700, with a `lock` file that its process holds locked for life
 //! (flock(2), which the kernel releases however the process ends) and a `names` file with the queues and
 //! segments it made; FIFOs and sockets lie in the directory itself. A directory whose lock can be taken
-//! belongs to a dead run, for certain. It appears under its final name only after the lock is held, so
-//! that a run that is starting never looks dead.
+//! belongs to a dead run, or to one that has made nothing yet: such a one finds its lock gone and starts again.
 
 use std::env;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use nix::libc::O_NOFOLLOW;
 use nix::unistd::geteuid;
@@ -21,12 +19,6 @@ use crate::Error;
 
 const LOCK: &str = "lock";
 const NAMES: &str = "names";
-
-/// Prefix of a directory that is being made.
-const UNBORN: &str = ".new-";
-
-/// A directory that is still being made after this time was left by a crash.
-const BIRTH_TIME: Duration = Duration::from_secs(60);
 
 /// The directory of a live run, ours.
 #[derive(Debug)]
@@ -42,23 +34,22 @@ impl RunDir {
     /// Makes and locks a directory with a random id.
     pub(crate) fn create() -> Result<Self, Error> {
         let (base, remark) = Base::choose();
-        let id = random_id()?;
-        // Another run that ends removes the base when it is empty, so making a directory in it may fail.
-        let unborn = retry_while_missing(|| {
+        // Another run that ends removes the base when it is empty, and one that cleans may take a directory away that is
+        // not locked yet.
+        retry_while_missing(|| {
             base.make()?;
-            let unborn = base.0.join(format!("{UNBORN}{id}"));
-            make_private_dir(&unborn).map(|()| unborn)
-        })
-        .map_err(|error| failed(&base.0, error))?;
-        let path = base.0.join(&id);
-        let filled = fill(&unborn).and_then(|files| fs::rename(&unborn, &path).map(|()| files));
-        match filled {
-            Ok((lock, names)) => Ok(Self { id, path, remark, names, _lock: lock }),
-            Err(error) => {
-                remove_dir(&unborn);
-                Err(failed(&path, error.into()))
+            let id = random_id()?;
+            let path = base.0.join(&id);
+            make_private_dir(&path)?;
+            match fill(&path) {
+                Ok((lock, names)) => Ok(Self { id, path, remark: remark.clone(), names, _lock: lock }),
+                Err(error) => {
+                    remove_run(&path);
+                    Err(error.into())
+                }
             }
-        }
+        })
+        .map_err(|refusal| failed(&base.0, refusal))
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -88,7 +79,7 @@ impl RunDir {
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        remove_dir(&self.path);
+        remove_run(&self.path);
         remove_empty_base(&self.path);
     }
 }
@@ -104,12 +95,12 @@ fn failed(path: &Path, refusal: Refusal) -> Error {
 }
 
 enum Refusal {
-    System(std::io::Error),
+    System(io::Error),
     Foreign(String),
 }
 
-impl From<std::io::Error> for Refusal {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
         Self::System(error)
     }
 }
@@ -187,23 +178,26 @@ fn make_private_dir(path: &Path) -> Result<(), Refusal> {
 }
 
 /// Puts the lock, held, and the empty list of names into a new directory.
-fn fill(dir: &Path) -> std::io::Result<(File, File)> {
-    let create = |name| {
-        let path = dir.join(name);
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(O_NOFOLLOW).open(&path)?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
-        std::io::Result::Ok(file)
-    };
-    let mut lock = create(LOCK)?;
+fn fill(dir: &Path) -> io::Result<(File, File)> {
+    let mut lock = create_private_file(&dir.join(LOCK))?;
     lock.lock()?;
+    // Between the creation and the lock a clean-up may have taken it for a dead run's and removed it.
+    if dir.join(LOCK).symlink_metadata()?.ino() != lock.metadata()?.ino() {
+        return Err(ErrorKind::NotFound.into());
+    }
     writeln!(lock, "{}", std::process::id())?;
-    Ok((lock, create(NAMES)?))
+    Ok((lock, create_private_file(&dir.join(NAMES))?))
 }
 
-fn random_id() -> Result<String, Error> {
+fn create_private_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(O_NOFOLLOW).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+fn random_id() -> io::Result<String> {
     let mut bytes = [0u8; 8];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .map_err(|errno| Error::os("cannot draw a random name", "", errno))?;
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
     Ok(format!("{:016x}", u64::from_ne_bytes(bytes)))
 }
 
@@ -217,8 +211,15 @@ fn retry_while_missing<T>(mut attempt: impl FnMut() -> Result<T, Refusal>) -> Re
     attempt()
 }
 
-/// Removes a directory of ours with the files in it; run directories hold nothing deeper.
-fn remove_dir(path: &Path) {
+/// Removes a run directory from which all names are gone. It needs no descriptor, so it works when there are none left.
+fn remove_run(path: &Path) {
+    let _ = fs::remove_file(path.join(NAMES));
+    let _ = fs::remove_file(path.join(LOCK));
+    let _ = fs::remove_dir(path);
+}
+
+/// Removes the directory of a dead run with whatever files are in it; run directories hold nothing deeper.
+fn remove_dead(path: &Path) {
     for entry in fs::read_dir(path).into_iter().flatten().flatten() {
         let _ = fs::remove_file(entry.path());
     }
@@ -268,13 +269,12 @@ pub fn clean(dry_run: bool) -> Result<Vec<Leftover>, Error> {
 }
 
 fn clean_run(dir: &Path, dry_run: bool) -> Option<Leftover> {
-    let name = dir.file_name()?.to_str()?;
-    let id = name.strip_prefix(UNBORN).unwrap_or(name);
+    let id = dir.file_name()?.to_str()?;
     if id.len() != 16 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     // Held until the end of this function, so that two sweeps never meet in one directory.
-    let _lock = take_lock_of_the_dead(dir, name != id)?;
+    let _lock = take_lock_of_the_dead(dir)?;
     let pid = fs::read_to_string(dir.join(LOCK)).ok().and_then(|text| text.trim().parse().ok());
     let names = names_of(dir, id);
     let leftover = Leftover { run: id.to_owned(), pid, names: names.into_iter().filter(KernelName::exists).collect() };
@@ -282,19 +282,13 @@ fn clean_run(dir: &Path, dry_run: bool) -> Option<Leftover> {
         for name in &leftover.names {
             name.remove();
         }
-        remove_dir(dir);
+        remove_dead(dir);
     }
     Some(leftover)
 }
 
-/// The lock of a run that is dead; None while its process lives, or while it may still be starting.
-fn take_lock_of_the_dead(dir: &Path, unborn: bool) -> Option<Option<File>> {
-    if unborn {
-        let age = dir.symlink_metadata().ok()?.modified().ok()?.elapsed().ok()?;
-        if age < BIRTH_TIME {
-            return None;
-        }
-    }
+/// The lock of a run that is dead, which has none if it died before it made one; None while its process lives.
+fn take_lock_of_the_dead(dir: &Path) -> Option<Option<File>> {
     match OpenOptions::new().read(true).write(true).custom_flags(O_NOFOLLOW).open(dir.join(LOCK)) {
         Ok(lock) => lock.try_lock().ok().map(|()| Some(lock)),
         Err(error) => (error.kind() == ErrorKind::NotFound && dir.is_dir()).then_some(None),

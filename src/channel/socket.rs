@@ -1,9 +1,11 @@
 //! The Unix socket: how one is made and joined. Its data path is the byte stream's.
 
+use std::fs::{Permissions, set_permissions};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use interprocess::ConnectWaitMode;
 use interprocess::local_socket::traits::Listener as _;
@@ -11,6 +13,7 @@ use interprocess::local_socket::{ConnectOptions, GenericFilePath, Listener, List
 use interprocess::os::unix::local_socket::ListenerOptionsExt;
 use nix::sys::socket::{setsockopt, sockopt};
 
+use super::lifeline::Lifeline;
 use super::link::Geometry;
 use crate::Error;
 use crate::sys::wait::{self, Interest};
@@ -18,8 +21,7 @@ use crate::sys::wait::{self, Interest};
 /// The longest path that fits a socket address (unix(7)): 108 bytes with the closing zero.
 const MAX_PATH: usize = 107;
 
-/// How long a receiver waits for its sender to connect. Connecting takes microseconds, so this only
-/// ends a receiver whose sender and launcher both died during start-up.
+/// How long a sender waits for a place in the listener's queue, which holds many more than the one that comes.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 /// Binds and listens at `path`, mode 0600. The name stays until [`KernelName`](super::KernelName) removes it.
@@ -31,19 +33,23 @@ pub(crate) fn create(path: &Path, _: Geometry) -> Result<OwnedFd, Error> {
             .hint("set XDG_RUNTIME_DIR to a shorter directory"));
     }
     let options = ListenerOptions::new().name(name(path)?).mode(0o600).reclaim_name(false);
-    let listener = options.create_sync().map_err(|error| Error::os("cannot create socket", path.display(), error))?;
+    let failed = |error| Error::os("cannot create socket", path.display(), error);
+    let listener = options.create_sync().map_err(failed)?;
+    // The umask may have taken bits away that the children need.
+    set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
     Ok(listener_fd(listener))
 }
 
-/// Waits for the sender on the listening descriptor that the launcher handed on.
-pub(crate) fn accept(listener: &OwnedFd, path: &Path) -> Result<OwnedFd, Error> {
+/// Waits on the listening descriptor that the launcher handed on until the sender has connected, or is gone without: its
+/// end of the lifeline is the launcher's until it is started, so the death of either ends the wait.
+pub(crate) fn accept(listener: OwnedFd, lifeline: &Lifeline, path: &Path) -> Result<OwnedFd, Error> {
     let failed = |error| Error::os("cannot accept on socket", path.display(), error);
-    let deadline = Instant::now() + CONNECT_TIME;
-    let [answer] = wait::wait([(listener.as_fd(), Interest::Read)], Some(deadline)).map_err(failed)?;
-    if !answer.ready {
-        return Err(Error::refused("cannot accept on socket", path.display(), "the sender did not connect in 10 s"));
+    let fds = [(listener.as_fd(), Interest::Read), (lifeline.as_fd(), Interest::HangUp)];
+    let [connected, _] = wait::wait(fds, None).map_err(failed)?;
+    if !connected.ready {
+        return Err(Error::refused("cannot accept on socket", path.display(), "the sender is gone"));
     }
-    let listener = interprocess::os::unix::uds_local_socket::Listener::from(listener.try_clone().map_err(failed)?);
+    let listener = interprocess::os::unix::uds_local_socket::Listener::from(listener);
     let stream = listener.accept().map_err(failed)?;
     Ok(stream.into())
 }

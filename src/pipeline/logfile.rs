@@ -20,6 +20,8 @@ pub struct OpenLog {
     format: LogFormat,
     /// Bytes of earlier runs, all of them whole records.
     pub earlier_bytes: u64,
+    /// Bytes of earlier runs that were dropped to start afresh.
+    pub truncated_bytes: u64,
     /// Bytes of a torn last record of an earlier run, which were cut off.
     pub cut_bytes: u64,
 }
@@ -45,7 +47,7 @@ impl OpenLog {
         if kind.is_file() {
             lock(&file, path)?;
         }
-        let mut log = Self { file, path: path.to_owned(), format, earlier_bytes: 0, cut_bytes: 0 };
+        let mut log = Self { file, path: path.to_owned(), format, earlier_bytes: 0, truncated_bytes: 0, cut_bytes: 0 };
         if kind.is_file() {
             log.start(truncate).map_err(failed)?;
         }
@@ -54,6 +56,7 @@ impl OpenLog {
 
     fn start(&mut self, truncate: bool) -> io::Result<()> {
         if truncate {
+            self.truncated_bytes = self.file.metadata()?.len();
             self.file.set_len(0)?;
         }
         self.cut_bytes = cut_torn(&self.file, self.format, 0)?;

@@ -95,11 +95,6 @@ impl Shutdown {
         }
     }
 
-    /// True once everything is being killed.
-    pub(super) fn is_killing(&self) -> bool {
-        matches!(self.phase, Phase::Killing { .. })
-    }
-
     /// True if stages were killed that might have drained.
     pub(super) fn was_forced(&self) -> bool {
         self.phase == Phase::Killing { forced: true }

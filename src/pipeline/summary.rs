@@ -237,7 +237,7 @@ impl Told {
                 Some(format!("the stages did not drain in time and were killed; {missing} samples are missing")),
             );
         }
-        if let Some(dead) = ending.stages.iter().find(|stage| stage.outcome.is_none()) {
+        if let Some(dead) = ending.stages.iter().find(|stage| stage.died()) {
             return (StoppedBy::StageDied, Some(describe_death(dead)));
         }
         if let Some((stage, fault)) = root_fault(ending) {

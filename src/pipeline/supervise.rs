@@ -14,7 +14,7 @@ use crate::Error;
 use crate::channel::{KernelName, Run, clean};
 use crate::stage::Fault;
 use crate::sys::child::{Ended, Status};
-use crate::sys::signal::{REQUESTS, Signals, is_ignored, restore_default};
+use crate::sys::signal::{REQUESTS, Signals, ignore, is_ignored, restore_default};
 use crate::sys::wait::{Interest, wait_many};
 
 /// What happens during a run, for whoever tells people about it.
@@ -71,6 +71,16 @@ pub struct StageEnd {
     pub fault: Option<Fault>,
     /// What it handed in; None if it died before.
     pub outcome: Option<Value>,
+    /// True if the launcher killed it.
+    pub was_killed: bool,
+}
+
+impl StageEnd {
+    /// True if it died of something that this launcher did not do.
+    #[must_use]
+    pub fn died(&self) -> bool {
+        self.outcome.is_none() && !self.was_killed
+    }
 }
 
 /// Runs `plan` from the creation of its links until the last process is reaped. Signals that ask for an end
@@ -84,6 +94,8 @@ pub struct StageEnd {
 pub fn run(mut plan: Plan, observe: &mut dyn FnMut(Event<'_>)) -> Result<Ending, Error> {
     let set_up = |error| Error::os("cannot catch", "signals", error);
     restore_default(&[Signal::SIGCHLD]).map_err(set_up)?;
+    // A segment beyond the limit on files is an error with a name, not a death.
+    ignore(&[Signal::SIGXFSZ]).map_err(set_up)?;
     let signals = Signals::catch(&caught()).map_err(set_up)?;
     // What dead runs left is not ours to fail on.
     let _ = clean(false);
@@ -111,6 +123,7 @@ struct Stage {
     ended: Option<Ended>,
     fault: Option<Fault>,
     outcome: Option<Value>,
+    was_killed: bool,
 }
 
 impl Stage {
@@ -149,6 +162,7 @@ impl<'a> Supervisor<'a> {
             ended: None,
             fault: None,
             outcome: None,
+            was_killed: false,
         });
         Self {
             stages: stages.collect(),
@@ -263,7 +277,7 @@ impl<'a> Supervisor<'a> {
         self.hear_stage(index);
         let stage = &self.stages[index];
         if stage.outcome.is_none() {
-            if !self.shutdown.is_killing() {
+            if !stage.was_killed {
                 let (stage, pid, status) = (stage.name, stage.started.child.pid(), ended.status);
                 (self.observe)(Event::Died { stage, pid, status });
             }
@@ -286,7 +300,11 @@ impl<'a> Supervisor<'a> {
                     (self.observe)(Event::Forced);
                 }
                 self.launched.stop = None;
-                self.stages.iter().for_each(|stage| stage.started.child.signal(Signal::SIGKILL));
+                for stage in self.stages.iter_mut().filter(|stage| stage.ended.is_none()) {
+                    // One that has died by itself and is not reaped yet was not killed.
+                    stage.was_killed = stage.started.child.try_reap().is_none();
+                    stage.started.child.signal(Signal::SIGKILL);
+                }
             }
         }
     }
@@ -297,13 +315,8 @@ impl<'a> Supervisor<'a> {
         let forced = self.shutdown.was_forced();
         let stages = self.stages.into_iter().filter_map(|stage| {
             let pid = stage.started.child.pid();
-            stage.ended.map(|ended| StageEnd {
-                name: stage.name,
-                pid,
-                ended,
-                fault: stage.fault,
-                outcome: stage.outcome,
-            })
+            let Stage { name, ended, fault, outcome, was_killed, .. } = stage;
+            ended.map(|ended| StageEnd { name, pid, ended, fault, outcome, was_killed })
         });
         Ending { stages: stages.collect(), request: self.request, forced, elapsed }
     }

@@ -88,7 +88,7 @@ fn a_missing_runtime_directory_is_made_good_and_said() {
         let run = Running::of(command.env("XDG_RUNTIME_DIR", dir)).finish().exited(0).said("XDG_RUNTIME_DIR").said(why);
         run.conserved();
     }
-    let mut command = sandbox.command("-b socket -n 1 --interval 0 -o l --truncate --format json".split(' '));
+    let mut command = sandbox.command("-b socket -n 1 --interval 0 -o fresh --format json".split(' '));
     let run = Running::of(command.env_remove("XDG_RUNTIME_DIR")).finish().exited(0);
     assert_eq!(run.stderr, "");
 }

@@ -11,8 +11,7 @@ use crate::sandbox::{Running, Sandbox, on_every_backend};
 fn a_reader_that_leaves_ends_the_run_quietly() {
     on_every_backend(|sandbox, backend| {
         for format in ["text", "json"] {
-            let mut command =
-                sandbox.command(["-b", backend, "--interval", "1ms", "-o", "l", "--truncate", "--format", format]);
+            let mut command = sandbox.command(["-b", backend, "--interval", "1ms", "-o", format, "--format", format]);
             let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             let mut line = String::new();
             BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -20,7 +19,7 @@ fn a_reader_that_leaves_ends_the_run_quietly() {
             assert_eq!(std::os::unix::process::ExitStatusExt::signal(&output.status), Some(Signal::SIGPIPE as i32));
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert_eq!(stderr, "", "{backend} {format}");
-            let log = sandbox.read("l");
+            let log = sandbox.read(format);
             assert!(log.ends_with('\n'));
         }
     });

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
+use ipcpipe::OneLine;
 use ipcpipe::pipeline::{StageUse, StoppedBy, Summary};
 use ipcpipe::record::Statistics;
 use ipcpipe::stage::Latency;
@@ -44,12 +44,10 @@ fn values(out: &mut Vec<u8>, statistics: &Statistics) {
     }
 }
 
-/// The summary: what stopped the run, then a line for each thing a person asks about, then a line for each stage.
+/// The summary: what stopped the run, then a line for each thing a person asks about, then a line for each stage. What
+/// went wrong has been said in a line of its own before.
 pub(super) fn summary(summary: &Summary) -> String {
     let mut text = title(summary);
-    if let Some(error) = &summary.error {
-        row(&mut text, "error", &Printable(error.as_bytes()).to_string());
-    }
     row(&mut text, "samples", &counts(summary));
     row(&mut text, "values", &values_line(&summary.statistics));
     for (label, latency) in ["to log", "to report"].into_iter().zip(super::latencies(summary)) {
@@ -114,7 +112,7 @@ fn percentiles(latency: Latency) -> String {
 
 fn log_line(summary: &Summary) -> String {
     let log = &summary.log;
-    format!("{}   {}   {}", Printable::path(&log.path), log.format.name(), bytes(log.bytes))
+    format!("{}   {}   {}", OneLine::path(&log.path), log.format.name(), bytes(log.bytes))
 }
 
 fn row(text: &mut String, label: &str, line: &str) {
@@ -149,27 +147,6 @@ fn table(stages: &[StageUse]) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
-}
-
-/// Bytes that are meant as text, on one line: what is not printable is escaped.
-struct Printable<'a>(&'a [u8]);
-
-impl<'a> Printable<'a> {
-    fn path(path: &'a Path) -> Self {
-        Self(path.as_os_str().as_encoded_bytes())
-    }
-}
-
-impl std::fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
-                if c.is_control() { write!(f, "{}", c.escape_default())? } else { f.write_char(c)? }
-            }
-            write!(f, "{}", chunk.invalid().escape_ascii())?;
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -229,19 +206,13 @@ ipcpipe: count reached: 0 samples over mq in 0 ns
     }
 
     #[test]
-    fn what_went_wrong_stands_out_on_one_line() {
+    fn what_went_wrong_stands_out() {
         let mut run =
             Summary { error: Some("log[12] killed\nby SIGKILL".into()), lost: 3, skipped: 2, ..fixture::summary() };
         run.stages[0].status = "killed by SIGKILL".into();
-        assert!(plain(&run).contains("  error      log[12] killed\\nby SIGKILL\n"), "{run:?}");
         assert!(plain(&run).contains("lost 3   skipped 2\n"), "{run:?}");
         let text = summary(&run);
         let red = text.lines().filter(|line| line.contains(&BAD.to_string())).count();
         assert_eq!(red, 3, "{text}");
-    }
-
-    #[test]
-    fn a_path_of_any_bytes_stays_on_its_line() {
-        assert_eq!(Printable(b"a\xff\n\x1b[31m \xc3\xa9").to_string(), "a\\xff\\n\\u{1b}[31m é");
     }
 }

@@ -84,7 +84,7 @@ impl<I: Input> Samples for InputSource<I> {
 
 impl<I> InputSource<I> {
     fn fault(&self, fault: &str) -> Fault {
-        Fault::failed(format!("cannot read {}: {fault}", OneLine(&self.name)))
+        Fault::failed(format!("cannot read {}: {fault}", OneLine::text(&self.name)))
     }
 
     /// Adds what a last line without a newline holds, if there is room.
