@@ -15,6 +15,8 @@ fn reference(sandbox: &Sandbox) -> String {
 fn paced(sandbox: &Sandbox, backend: &str) -> Running {
     let mut run = sandbox.start(&format!("-b {backend} --seed 7 --interval 2ms -o l --truncate --format json"));
     run.wait_for_log(&sandbox.path("l"));
+    // Samples may flow a moment before the launcher has heard from all stages.
+    wait_for("the names to go", || (!sandbox.path("run/ipcpipe").exists()).then_some(()));
     run
 }
 

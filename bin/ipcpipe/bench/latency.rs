@@ -41,14 +41,15 @@ pub(super) struct Heard {
 /// There and back, both ends blocking.
 pub(super) fn round_trip(ground: &mut Ground, subject: Subject) -> Result<Vec<f64>, Failure> {
     let (ping, pong) = measure(ground, subject, "ping", "pong", true)?;
-    agreed(ping, pong).map(|()| ping.microseconds())
+    agreed(ping, pong)?;
+    ping.microseconds()
 }
 
 /// One way, a number every millisecond.
 pub(super) fn one_way(ground: &mut Ground, subject: Subject) -> Result<Vec<f64>, Failure> {
     let (pacer, catcher) = measure(ground, subject, "pacer", "catcher", false)?;
     agreed(pacer, catcher)?;
-    let figures = catcher.microseconds();
+    let figures = catcher.microseconds()?;
     if subject == Subject::RawPipe {
         ground.raw_one_way_us = figures.first().copied();
     }
@@ -101,8 +102,11 @@ fn agreed(one: Heard, other: Heard) -> Result<(), Failure> {
 }
 
 impl Heard {
-    fn microseconds(self) -> Vec<f64> {
-        [self.p50_ns, self.p99_ns, self.p999_ns].map(|ns| ns as f64 / 1e3).to_vec()
+    fn microseconds(self) -> Result<Vec<f64>, Failure> {
+        if self.p50_ns == 0 {
+            return Err(Failure::failed("there was not enough time to measure one"));
+        }
+        Ok([self.p50_ns, self.p99_ns, self.p999_ns].map(|ns| ns as f64 / 1e3).to_vec())
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn header(machine: &Machine, duration: Duration) -> String {
 
 /// A table for each experiment.
 pub(super) fn tables(all: &[Series]) -> String {
-    all.iter().map(table).collect()
+    all.iter().filter(|series| series.measured().next().is_some()).map(table).collect()
 }
 
 fn table(series: &Series) -> String {
