@@ -1,12 +1,12 @@
 //! What was meant: the arguments of a pipeline with every default resolved, once.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipcpipe::Error;
 use ipcpipe::channel::Backend;
+use ipcpipe::stage::conv::system_seed;
 use ipcpipe::stage::log::{Fsync, LogFormat};
 
 use crate::args::{Args, Format, InputArgs, InputPath, LogArgs, OutputArgs, SampleArgs, When};
@@ -72,22 +72,26 @@ pub(crate) struct Output {
     pub(crate) color: When,
 }
 
-impl From<Args> for Config {
-    fn from(args: Args) -> Self {
+impl Config {
+    /// What `args` mean.
+    ///
+    /// # Errors
+    /// When a seed is wanted from the system and it has none to give.
+    pub(crate) fn resolve(args: Args) -> Result<Self, Error> {
         let Args { mechanism, samples, input, log, output, shutdown, command: _ } = args;
         let interval = interval(&samples, &input);
-        Self {
+        Ok(Self {
             backend: mechanism.backend,
             count: samples.count,
             duration: samples.duration,
             interval,
             batch: mechanism.batch.0,
-            source: source(&samples, input),
+            source: source(&samples, input)?,
             log: log.into(),
             output: printed(&output, interval),
             drain_timeout: shutdown.drain_timeout,
             keep_names: mechanism.keep_names,
-        }
+        })
     }
 }
 
@@ -103,16 +107,16 @@ fn interval(samples: &SampleArgs, input: &InputArgs) -> Duration {
     samples.rate.map(|rate| rate.interval()).or(samples.interval).unwrap_or(default)
 }
 
-fn source(samples: &SampleArgs, input: InputArgs) -> Source {
+fn source(samples: &SampleArgs, input: InputArgs) -> Result<Source, Error> {
     let InputArgs { input, field, delimiter, skip_invalid } = input;
     match input {
         Some(path) => {
             let field = field.or(delimiter.map(|_| NonZeroUsize::MIN));
-            Source::Input { path, field, delimiter, skip_invalid }
+            Ok(Source::Input { path, field, delimiter, skip_invalid })
         }
         None => {
             let (min, max) = samples.range();
-            Source::Random { min, max, seed: samples.seed.unwrap_or_else(system_seed) }
+            Ok(Source::Random { min, max, seed: samples.seed.map_or_else(system_seed, Ok)? })
         }
     }
 }
@@ -128,12 +132,6 @@ fn printed(args: &OutputArgs, interval: Duration) -> Output {
     }
 }
 
-/// A seed from the system: the standard library keys its hash tables with the kernel's random bytes, and the hash of
-/// nothing is a function of the key alone.
-fn system_seed() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
-
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
@@ -143,7 +141,7 @@ mod tests {
 
     fn config(line: &str) -> Config {
         let words = ["ipcpipe"].into_iter().chain(line.split_whitespace()).map(OsString::from);
-        Config::from(parse(&words.collect::<Vec<_>>()).expect(line))
+        Config::resolve(parse(&words.collect::<Vec<_>>()).expect(line)).expect(line)
     }
 
     #[test]

@@ -76,7 +76,7 @@ fn main() -> ExitCode {
 fn execute(args: Args) -> Exit {
     ColorChoice::from(args.output.color).write_global();
     let outcome = match args.command {
-        None => run::run(&Config::from(args)),
+        None => Config::resolve(args).and_then(|config| run::run(&config)),
         Some(Command::Clean(clean)) => clean::run(&clean),
         Some(Command::Bench(bench)) => bench::run(&bench),
         Some(Command::Completions { shell }) => shell::completions(shell),

@@ -331,7 +331,7 @@ mod tests {
 
     fn config(line: &str) -> Config {
         let words: Vec<OsString> = ["ipcpipe"].into_iter().chain(line.split(' ')).map(OsString::from).collect();
-        Config::from(crate::parse::parse(&words).unwrap())
+        Config::resolve(crate::parse::parse(&words).unwrap()).unwrap()
     }
 
     fn wiring() -> Wiring {
