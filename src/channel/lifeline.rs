@@ -6,26 +6,43 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use crate::sys::clock::now_ns;
 use crate::sys::wait::{Interest, look};
 
 /// One end of a lifeline.
 #[derive(Debug)]
-pub(crate) struct Lifeline(OwnedFd);
+pub(crate) struct Lifeline {
+    end: OwnedFd,
+    looked_ns: u64,
+}
+
+/// A look costs a system call, as much as sending a record does, so a stream of records looks this often only.
+const LOOK_EVERY_NS: u64 = 100_000_000;
 
 impl Lifeline {
     pub(crate) fn new(end: OwnedFd) -> Self {
-        Self(end)
+        Self { end, looked_ns: 0 }
+    }
+
+    /// As [`peer_is_gone`](Self::peer_is_gone), but looks only if the last look was some time ago.
+    pub(crate) fn peer_is_known_to_be_gone(&mut self) -> bool {
+        let now = now_ns();
+        if now.saturating_sub(self.looked_ns) < LOOK_EVERY_NS {
+            return false;
+        }
+        self.looked_ns = now;
+        self.peer_is_gone()
     }
 
     /// True once the peer's process has closed its end. A failed look counts as loss: nothing could be
     /// relied on any more.
     pub(crate) fn peer_is_gone(&self) -> bool {
-        look(self.0.as_fd(), Interest::HangUp).map_or(true, |answer| answer.hung_up)
+        look(self.end.as_fd(), Interest::HangUp).map_or(true, |answer| answer.hung_up)
     }
 }
 
 impl AsFd for Lifeline {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.end.as_fd()
     }
 }

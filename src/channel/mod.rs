@@ -12,7 +12,7 @@
 //! - **End and death differ.** [`Sender::finish`] is an end: the receiver gets everything, then `None`.
 //!   A sender that is dropped, or whose process dies, leaves the receiver everything that reached the
 //!   kernel and then [`RecvError::Disconnected`]. A receiver that goes away is [`SendError::Disconnected`]
-//!   at the sender, at the latest when the link is full or flushed.
+//!   at the sender: at the latest when the link is full, is flushed 100 ms later, or is finished.
 //! - **Every blocking wait ends when the peer dies**, on all backends: within 100 ms on shared memory, at
 //!   once on the others. So does the wait of a socket's receiver for its sender to connect.
 //! - **Names are short-lived.** What needs a name in a namespace of the machine has it from

@@ -110,7 +110,7 @@ fn explain(name: &str, messages: usize, size: usize, errno: Errno) -> Error {
 #[derive(Debug)]
 pub(crate) struct Writer {
     queue: Queue,
-    lifeline: Lifeline,
+    pub(crate) lifeline: Lifeline,
     message: Vec<u8>,
     max_message: usize,
 }
@@ -146,10 +146,6 @@ impl Writer {
         let [_, peer] =
             wait::wait(fds, None).map_err(|error| Fault::system("cannot wait for a message queue", "", error))?;
         if peer.hung_up { Err(Fault::Disconnected) } else { Ok(()) }
-    }
-
-    pub(crate) fn check_peer(&self) -> Result<(), Fault> {
-        if self.lifeline.peer_is_gone() { Err(Fault::Disconnected) } else { Ok(()) }
     }
 }
 

@@ -8,7 +8,7 @@ use zerocopy::IntoBytes;
 use super::digest::Digest;
 use super::error::SendError;
 use super::frame::{HEADER, Header, Kind};
-use super::transport::{Fault, Tx, Urgency};
+use super::transport::{Effort, Fault, Tx, Urgency};
 use crate::record::Record;
 use crate::sys::clock::now_ns;
 
@@ -101,8 +101,10 @@ impl<T: Record> Sender<T> {
     pub fn flush(&mut self) -> Result<(), SendError> {
         if !self.open.is_empty() {
             self.write_open(Urgency::Now)?;
+        } else {
+            self.tx.wake();
         }
-        self.tx.urge().map_err(|fault| fault.of_sender(&self.link))
+        self.check_peer(Effort::NowAndThen)
     }
 
     /// Ends the stream: the receiver gets everything and then `None`.
@@ -114,8 +116,12 @@ impl<T: Record> Sender<T> {
             self.write_open(Urgency::MoreFollows)?;
         }
         // A receiver that leaves once it has the end is none that was lost, so the look at it comes before.
-        self.tx.urge().map_err(|fault| fault.of_sender(&self.link))?;
+        self.check_peer(Effort::Now)?;
         self.write(Kind::End, &[], Urgency::Now)
+    }
+
+    fn check_peer(&mut self, effort: Effort) -> Result<(), SendError> {
+        self.tx.check_peer(effort).map_err(|fault| fault.of_sender(&self.link))
     }
 
     fn write_open(&mut self, urgency: Urgency) -> Result<(), SendError> {

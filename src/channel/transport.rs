@@ -45,6 +45,14 @@ pub(crate) enum Urgency {
     MoreFollows,
 }
 
+/// How hard to look for a receiver that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// If the last look was some time ago.
+    NowAndThen,
+    Now,
+}
+
 /// The sending side of a data path.
 #[derive(Debug)]
 pub(crate) enum Tx {
@@ -71,13 +79,26 @@ impl Tx {
         }
     }
 
-    /// Wakes a receiver that was left to sleep, and notices one that is gone.
-    pub(crate) fn urge(&mut self) -> Result<(), Fault> {
+    /// Wakes a receiver that was left to sleep.
+    pub(crate) fn wake(&mut self) {
         match self {
-            Tx::Stream(_) => Ok(()),
-            Tx::Mq(queue) => queue.check_peer(),
-            Tx::Shm(ring) => ring.urge(),
+            Tx::Stream(_) | Tx::Mq(_) => {}
+            Tx::Shm(ring) => ring.wake(1),
         }
+    }
+
+    /// Notices a receiver that is gone, where writing does not.
+    pub(crate) fn check_peer(&mut self, effort: Effort) -> Result<(), Fault> {
+        let lifeline = match self {
+            Tx::Stream(_) => return Ok(()),
+            Tx::Mq(queue) => &mut queue.lifeline,
+            Tx::Shm(ring) => &mut ring.lifeline,
+        };
+        let is_gone = match effort {
+            Effort::NowAndThen => lifeline.peer_is_known_to_be_gone(),
+            Effort::Now => lifeline.peer_is_gone(),
+        };
+        if is_gone { Err(Fault::Disconnected) } else { Ok(()) }
     }
 }
 

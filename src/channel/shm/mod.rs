@@ -59,7 +59,7 @@ impl Bell for Timed<'_> {
 pub(crate) struct Writer {
     segment: Segment,
     ring: Producer,
-    lifeline: Lifeline,
+    pub(crate) lifeline: Lifeline,
 }
 
 impl Writer {
@@ -97,21 +97,14 @@ impl Writer {
         self.wake(1);
         let start = Instant::now();
         self.ring.park(&control.shared, &Timed(&control.space.0, PEER_CHECK));
-        if start.elapsed() >= PEER_CHECK { self.check_peer() } else { Ok(()) }
+        let is_gone = start.elapsed() >= PEER_CHECK && self.lifeline.peer_is_gone();
+        if is_gone { Err(Fault::Disconnected) } else { Ok(()) }
     }
 
-    fn wake(&self, backlog: u64) {
+    /// Wakes the receiver if it sleeps and the ring holds so many bytes.
+    pub(crate) fn wake(&self, backlog: u64) {
         let control = self.segment.control();
         self.ring.wake(&control.shared, &Timed(&control.data.0, PEER_CHECK), backlog);
-    }
-
-    pub(crate) fn urge(&self) -> Result<(), Fault> {
-        self.wake(1);
-        self.check_peer()
-    }
-
-    fn check_peer(&self) -> Result<(), Fault> {
-        if self.lifeline.peer_is_gone() { Err(Fault::Disconnected) } else { Ok(()) }
     }
 }
 

@@ -178,7 +178,10 @@ impl<'a, S: Samples, W: World, P: FnMut(u64)> Converter<'a, S, W, P> {
         self.flush()?;
         self.lookout.before_wait(until, self.produced);
         match self.world.wait_until(until) {
-            Wake::Due => Ok(None),
+            Wake::Due => {
+                self.lookout.asked(until);
+                Ok(None)
+            }
             Wake::Stopped => Ok(Some(Ended::Stopped)),
         }
     }

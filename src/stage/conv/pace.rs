@@ -106,6 +106,11 @@ impl<P: FnMut(u64)> Lookout<P> {
         None
     }
 
+    /// A wait until `at` is over that a stop would have ended: there is no need to ask for one so soon.
+    pub(super) fn asked(&mut self, at: u64) {
+        self.ask_at = at.saturating_add(ASK_EVERY);
+    }
+
     /// The earlier of `at` and the deadline.
     pub(super) fn limit(&self, at: u64) -> u64 {
         self.deadline.map_or(at, |deadline| deadline.min(at))
