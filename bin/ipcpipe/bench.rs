@@ -32,7 +32,7 @@ mod xrtt;
 use std::io::{self, IsTerminal};
 
 use ipcpipe::Error;
-use ipcpipe::sys::signal::{self, REQUESTS, Signals};
+use ipcpipe::sys::signal::{self, Signals};
 
 use self::experiment::{EXPERIMENTS, Experiment, Ground, Subject};
 use self::machine::Machine;
@@ -66,12 +66,10 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
     Ok(bench.exit)
 }
 
-/// Between two measurements nobody else listens to signals. A SIGHUP that was ignored at the start stays ignored:
-/// nohup(1) arranged it.
+/// Between two measurements nobody else listens to signals.
 fn catch_requests() -> Result<Signals, Error> {
-    let [hangup, ..] = REQUESTS;
-    let requests = REQUESTS.into_iter().filter(|request| *request != hangup || !signal::is_ignored(hangup));
-    Signals::catch(&requests.collect::<Vec<_>>()).map_err(|error| Error::os("cannot catch", "signals", error))
+    let requests: Vec<_> = signal::requests().collect();
+    Signals::catch(&requests).map_err(|error| Error::os("cannot catch", "signals", error))
 }
 
 /// A row for every subject of every experiment.

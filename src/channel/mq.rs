@@ -185,13 +185,19 @@ impl Reader {
         }
     }
 
-    /// Takes the messages that are there, as many as have room; answers their bytes.
+    /// Takes the messages that are there, as many as have room; answers their bytes. A short message says that its
+    /// sender had no more, so that none is looked for behind it.
     fn take(&self, space: &mut [u8]) -> Result<usize, Fault> {
         let mut taken = 0;
         let mut priority = PRIORITY;
         while space.len() - taken >= self.max_message {
             match mq_receive(self.queue.get(), &mut space[taken..], &mut priority) {
-                Ok(count) => taken += count,
+                Ok(count) => {
+                    taken += count;
+                    if count < self.max_message / 2 {
+                        break;
+                    }
+                }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break,
                 // What was taken is passed on first; the next call meets the error again.

@@ -134,13 +134,8 @@ impl Station {
     }
 }
 
-/// An ignored SIGHUP stays ignored: nohup(1) arranged it.
 fn relay_requests(outbox: &Outbox, guardian: Guardian) -> io::Result<()> {
     let to = Arc::new(outbox.as_fd().try_clone_to_owned()?);
-    for request in signal::REQUESTS {
-        if request != Signal::SIGHUP || !signal::is_ignored(request) {
-            signal::relay(request, to.clone(), Message::request_line(request), guardian)?;
-        }
-    }
-    Ok(())
+    signal::requests()
+        .try_for_each(|request| signal::relay(request, to.clone(), Message::request_line(request), guardian))
 }

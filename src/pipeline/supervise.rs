@@ -14,7 +14,7 @@ use crate::Error;
 use crate::channel::{KernelName, Run, clean};
 use crate::stage::Fault;
 use crate::sys::child::{Ended, Status};
-use crate::sys::signal::{REQUESTS, Signals, ignore, is_ignored, restore_default};
+use crate::sys::signal::{Signals, ignore, requests, restore_default};
 use crate::sys::wait::{Interest, wait_many};
 
 /// What happens during a run, for whoever tells people about it.
@@ -96,7 +96,8 @@ pub fn run(mut plan: Plan, observe: &mut dyn FnMut(Event<'_>)) -> Result<Ending,
     restore_default(&[Signal::SIGCHLD]).map_err(set_up)?;
     // A segment beyond the limit on files is an error with a name, not a death.
     ignore(&[Signal::SIGXFSZ]).map_err(set_up)?;
-    let signals = Signals::catch(&caught()).map_err(set_up)?;
+    let caught: Vec<Signal> = requests().chain([Signal::SIGCONT]).collect();
+    let signals = Signals::catch(&caught).map_err(set_up)?;
     // What dead runs left is not ours to fail on.
     let _ = clean(false);
     let mut run = Run::new();
@@ -105,13 +106,6 @@ pub fn run(mut plan: Plan, observe: &mut dyn FnMut(Event<'_>)) -> Result<Ending,
         observe(Event::Remark(remark));
     }
     Supervisor::new(plan, run, launched, signals, observe).supervise()
-}
-
-/// A SIGHUP that was ignored at the start stays ignored: nohup(1) arranged it. SIGINT and SIGQUIT are caught
-/// all the same, because a shell without job control ignores them in everything it starts with `&`.
-fn caught() -> Vec<Signal> {
-    let requests = REQUESTS.into_iter().filter(|&signal| signal != Signal::SIGHUP || !is_ignored(signal));
-    requests.chain([Signal::SIGCONT]).collect()
 }
 
 /// A stage as the launcher knows it.

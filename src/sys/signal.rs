@@ -12,8 +12,15 @@ use nix::sys::signal::{SigHandler, SigSet, Signal};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
-/// The signals that ask a program to end, in the order of their numbers.
+/// The signals that ask a program to end.
 pub const REQUESTS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+
+/// The requests that a program heeds. A SIGHUP that was ignored at its start stays ignored, because nohup(1) arranged
+/// it; SIGINT and SIGQUIT are heeded all the same, because a shell without job control ignores them in everything that
+/// it starts with `&`.
+pub fn requests() -> impl Iterator<Item = Signal> {
+    REQUESTS.into_iter().filter(|&signal| signal != Signal::SIGHUP || !is_ignored(signal))
+}
 
 /// The number of the signal that a writer gets whose reader has gone.
 pub const BROKEN_PIPE: i32 = Signal::SIGPIPE as i32;
@@ -151,7 +158,7 @@ pub fn restore_default(signals: &[Signal]) -> io::Result<()> {
 
 /// True if `signal` is ignored, which it is at the start when a parent such as nohup(1) arranged it.
 #[must_use]
-pub fn is_ignored(signal: Signal) -> bool {
+fn is_ignored(signal: Signal) -> bool {
     // SAFETY: sigaction is plain data, for which all zero bytes are a value.
     let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: a null new action only asks; the pointer is to a live local.

@@ -3,6 +3,7 @@
 //! No test sleeps for luck: each waits for a condition with a deadline (`sandbox::wait_for`). Each runs in a sandbox
 //! of its own, which fails the test if a process, a name or a file is left.
 
+mod bench;
 mod cli;
 mod conformance;
 mod crash;
