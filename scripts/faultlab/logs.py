@@ -30,14 +30,15 @@ class Reference:
             return path
 
     def _produce(self, count: int) -> Path:
-        log = self._directory / "growing"
+        log, said = self._directory / "growing", self._directory / "said"
         command = [self._binary, "--backend", "pipe", "--seed", str(program.SEED), "--interval", "0", "--quiet",
                    "--truncate", "--count", str(count), "--log", log]
-        ended = subprocess.run(command, env=program.environment(), stdin=subprocess.DEVNULL, timeout=120,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        with open(said, "wb") as output:  # no pipe: its end would be waited for, and so would whoever held it
+            ended = subprocess.run(command, env=program.environment(), stdin=subprocess.DEVNULL, stdout=output,
+                                   stderr=output, timeout=120)
         if ended.returncode != 0 or count_lines(log) != count:
             raise Failure(f"the reference run ended with {ended.returncode} and logged {count_lines(log)} of {count} "
-                          f"samples: {ended.stdout[-300:]!r}", "loss")
+                          f"samples: {said.read_bytes()[-300:]!r}", "loss")
         return log
 
     def check_prefix(self, log: Path) -> int:
