@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{OpenOptions, Permissions, set_permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -155,9 +155,9 @@ impl fmt::Debug for Segment {
 /// that is not there is SIGBUS.
 fn reserve(name: &str, size: usize) -> io::Result<()> {
     let path = Path::new("/dev/shm").join(name.trim_start_matches('/'));
+    // The umask may have taken bits away that we and the children need.
+    set_permissions(&path, Permissions::from_mode(0o600))?;
     let file = OpenOptions::new().read(true).write(true).open(path)?;
-    // The umask may have taken bits away that the children need.
-    file.set_permissions(Permissions::from_mode(0o600))?;
     posix_fallocate(&file, 0, size as i64)?;
     Ok(())
 }
