@@ -45,6 +45,7 @@ impl RunDir {
                 Ok((lock, names)) => Ok(Self { id, path, remark: remark.clone(), names, _lock: lock }),
                 Err(error) => {
                     remove_run(&path);
+                    remove_empty_base(&path);
                     Err(error.into())
                 }
             }
