@@ -58,6 +58,7 @@ mod sender;
 mod shm;
 mod socket;
 mod stream;
+mod sweep;
 mod transport;
 
 pub use backend::{Backend, UnknownBackend};
@@ -68,5 +69,5 @@ pub use fanout::Fanout;
 pub use link::{Geometry, Link, Run};
 pub use names::KernelName;
 pub use receiver::{Batch, Received, Receiver};
-pub use rundir::{Leftover, clean};
+pub use sweep::{Leftover, clean};
 pub use sender::Sender;

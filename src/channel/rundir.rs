@@ -1,4 +1,4 @@
-//! Run directories: where a run's names are noted, and how the names of dead runs are found.
+//! Run directories: where a run's names are noted, for sweep.rs to find should the run be killed.
 //!
 //! A run owns `<base>/<id>/`, mode 0700, with a `lock` file that its process holds locked for life
 //! (flock(2), which the kernel releases however the process ends) and a `names` file with the queues and
@@ -17,8 +17,8 @@ use nix::unistd::geteuid;
 use super::names::KernelName;
 use crate::Error;
 
-const LOCK: &str = "lock";
-const NAMES: &str = "names";
+pub(super) const LOCK: &str = "lock";
+pub(super) const NAMES: &str = "names";
 
 /// The directory of a live run, ours.
 #[derive(Debug)]
@@ -107,12 +107,17 @@ impl From<io::Error> for Refusal {
 }
 
 /// Where run directories lie: `$XDG_RUNTIME_DIR/ipcpipe`, or `ipcpipe-<uid>` in the temporary directory.
-struct Base(PathBuf);
+pub(super) struct Base(PathBuf);
 
 impl Base {
-    fn all() -> impl Iterator<Item = Base> {
+    /// Every place where a run of this user may have left something.
+    pub(super) fn all() -> impl Iterator<Item = Base> {
         let runtime = runtime_dir().and_then(Result::ok).map(|dir| Base(dir.join("ipcpipe")));
         runtime.into_iter().chain([Self::temporary()])
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 
     fn temporary() -> Self {
@@ -219,97 +224,9 @@ fn remove_run(path: &Path) {
     let _ = fs::remove_dir(path);
 }
 
-/// Removes the directory of a dead run with whatever files are in it; run directories hold nothing deeper.
-fn remove_dead(path: &Path) {
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        let _ = fs::remove_file(entry.path());
-    }
-    let _ = fs::remove_dir(path);
-}
-
 /// Leaves nothing behind when the last run ends; fails, as it should, while others are there.
 fn remove_empty_base(run: &Path) {
     if let Some(base) = run.parent() {
         let _ = fs::remove_dir(base);
     }
-}
-
-/// What a dead run left behind.
-#[derive(Clone, Debug)]
-pub struct Leftover {
-    /// The dead run's id, which is part of each of its names.
-    pub run: String,
-    /// The process id of its launcher, if it is known. Another process may have it by now.
-    pub pid: Option<u32>,
-    /// Its names that still exist.
-    pub names: Vec<KernelName>,
-}
-
-/// Finds what provably belongs to dead runs of this user and, unless `dry_run`, removes it. Live runs and
-/// foreign files are left alone. Never blocks.
-///
-/// # Errors
-/// When a base directory of ours cannot be read.
-pub fn clean(dry_run: bool) -> Result<Vec<Leftover>, Error> {
-    let mut found = Vec::new();
-    for base in Base::all() {
-        let ours = base.0.symlink_metadata().is_ok_and(|it| it.is_dir() && it.uid() == geteuid().as_raw());
-        if !ours {
-            continue;
-        }
-        let entries = match fs::read_dir(&base.0) {
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            entries => entries.map_err(|error| Error::os("cannot read", base.0.display(), error))?,
-        };
-        found.extend(entries.flatten().filter_map(|entry| clean_run(&entry.path(), dry_run)));
-        if !dry_run {
-            let _ = fs::remove_dir(&base.0);
-        }
-    }
-    Ok(found)
-}
-
-fn clean_run(dir: &Path, dry_run: bool) -> Option<Leftover> {
-    let id = dir.file_name()?.to_str()?;
-    if id.len() != 16 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    // Held until the end of this function, so that two sweeps never meet in one directory.
-    let _lock = take_lock_of_the_dead(dir)?;
-    let pid = fs::read_to_string(dir.join(LOCK)).ok().and_then(|text| text.trim().parse().ok());
-    let names = names_of(dir, id);
-    let leftover = Leftover { run: id.to_owned(), pid, names: names.into_iter().filter(KernelName::exists).collect() };
-    if !dry_run {
-        for name in &leftover.names {
-            name.remove();
-        }
-        remove_dead(dir);
-    }
-    Some(leftover)
-}
-
-/// The lock of a run that is dead, which has none if it died before it made one; None while its process lives.
-fn take_lock_of_the_dead(dir: &Path) -> Option<Option<File>> {
-    match OpenOptions::new().read(true).write(true).custom_flags(O_NOFOLLOW).open(dir.join(LOCK)) {
-        Ok(lock) => lock.try_lock().ok().map(|()| Some(lock)),
-        Err(error) => (error.kind() == ErrorKind::NotFound && dir.is_dir()).then_some(None),
-    }
-}
-
-/// The names that a dead run may have made. A line that does not carry the run's own id is not believed.
-fn names_of(dir: &Path, id: &str) -> Vec<KernelName> {
-    let prefix = format!("/ipcpipe.{id}.");
-    let noted = fs::read_to_string(dir.join(NAMES)).unwrap_or_default();
-    let objects = noted.lines().filter_map(|line| {
-        let (kind, name) = line.split_once(' ')?;
-        let believed = name.starts_with(&prefix) && !name[1..].contains('/');
-        match kind {
-            "mq" if believed => Some(KernelName::Queue(name.to_owned())),
-            "shm" if believed => Some(KernelName::Segment(name.to_owned())),
-            _ => None,
-        }
-    });
-    let files = fs::read_dir(dir).into_iter().flatten().flatten();
-    let files = files.filter(|entry| entry.file_name() != LOCK && entry.file_name() != NAMES);
-    objects.chain(files.map(|entry| KernelName::File(entry.path()))).collect()
 }
