@@ -8,7 +8,7 @@
 //! | 3 | a stage died |
 //! | 4 | forced: the drain deadline passed, or a second Ctrl-C |
 //! | 5 | conservation broken: produced, logged and counted disagree without a declared loss |
-//! | by signal | 130, 143, 129 and 141 in a shell after INT, TERM, HUP or a closed stdout, and a clean drain |
+//! | by signal | 130, 143, 129, 131 and 141 in a shell after INT, TERM, HUP, QUIT or a closed stdout, and a clean drain |
 
 mod args;
 mod bench;

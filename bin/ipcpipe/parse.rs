@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::fmt::Display;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, ValueEnum};
@@ -20,8 +20,13 @@ const OF_INPUT: [&str; 3] = ["field", "delimiter", "skip_invalid"];
 /// Reads the words of a command line, the first of which is the program, and the environment.
 ///
 /// The error is clap's, which is also how `--help` and `--version` answer; [`explain`] prints it.
+///
+/// The variables are the pipeline's: a subcommand, and above all a stage, goes by its words alone.
 pub(crate) fn parse(words: &[OsString]) -> Result<Args, clap::Error> {
-    lower(command().try_get_matches_from(words)?)
+    match Args::command().try_get_matches_from(words) {
+        Ok(matches) if matches.subcommand_name().is_some() => lower(matches),
+        _ => lower(command().try_get_matches_from(words)?),
+    }
 }
 
 /// The definition of the command line with its environment variables.
@@ -79,7 +84,7 @@ fn with_variable(option: clap::Arg) -> clap::Arg {
         return option;
     }
     let option = match option.get_action() {
-        ArgAction::SetTrue => option.value_parser(FalseyValueParser::new()),
+        ArgAction::SetTrue => option.value_parser(BoolishValueParser::new()),
         _ => option,
     };
     option.env(name).hide_env(true)

@@ -17,7 +17,7 @@ const STATUSES: [(&str, &str); 7] = [
     ("3", "A stage died."),
     ("4", "Forced: the drain deadline passed, or a second Ctrl-C came."),
     ("5", "Conservation broken: produced, logged and counted disagree without a declared loss."),
-    ("130, 143, 129, 141", "Ended by INT, TERM, HUP or a closed stdout after a clean drain."),
+    ("130, 143, 129, 131, 141", "Ended by INT, TERM, HUP, QUIT or a closed stdout after a clean drain."),
 ];
 
 /// The environment, for the manual page.

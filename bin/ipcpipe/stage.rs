@@ -103,6 +103,8 @@ struct LogArgs {
     log_format: LogFormat,
     #[arg(long, value_parser = units::fsync)]
     fsync: Fsync,
+    #[arg(long)]
+    truncate: bool,
     #[command(flatten)]
     wiring: WiringArgs,
 }
@@ -196,7 +198,12 @@ fn log_arguments(config: &Config) -> Vec<OsString> {
         Fsync::Always => "always".to_owned(),
         Fsync::Every(period) => time(period),
     };
-    Words::stage("log").with("name", &log.path).with("log-format", log.format.name()).with("fsync", fsync).0
+    Words::stage("log")
+        .with("name", &log.path)
+        .with("log-format", log.format.name())
+        .with("fsync", fsync)
+        .flag("truncate", log.truncate)
+        .0
 }
 
 fn stat_arguments(config: &Config) -> Vec<OsString> {
@@ -289,6 +296,7 @@ fn log(station: &mut Station, args: LogArgs) -> Result<(Option<Fault>, impl Seri
         name: args.name.to_string_lossy().into_owned(),
         format: args.log_format,
         fsync: args.fsync,
+        truncate: args.truncate,
         epoch_offset_ns: clock::realtime_offset_ns() as i64,
     };
     let outcome = stage::log(receiver, file, &options, &SystemClock);

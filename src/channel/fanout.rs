@@ -10,13 +10,14 @@ use crate::record::Record;
 #[derive(Debug)]
 pub struct Fanout<T: Record> {
     links: Vec<Sender<T>>,
+    has_lost: bool,
 }
 
 impl<T: Record> Fanout<T> {
     /// A fan-out over `links`.
     #[must_use]
     pub fn new(links: Vec<Sender<T>>) -> Self {
-        Self { links }
+        Self { links, has_lost: false }
     }
 
     /// The most records that travel in one frame on every link; 1 when there is no link.
@@ -70,10 +71,14 @@ impl<T: Record> Fanout<T> {
     }
 
     fn each(&mut self, mut call: impl FnMut(&mut Sender<T>) -> Result<(), SendError>) -> Result<(), SendError> {
+        if self.links.is_empty() && self.has_lost {
+            return Err(SendError::disconnected("every link of the fan-out"));
+        }
         let mut result = Ok(());
         self.links.retain_mut(|link| {
             let answer = call(link);
             let alive = answer.is_ok();
+            self.has_lost |= !alive;
             if result.is_ok() {
                 result = answer;
             }

@@ -55,6 +55,7 @@ pub struct Link {
 pub struct Run {
     dir: Option<RunDir>,
     names: Vec<KernelName>,
+    links: Vec<String>,
     /// FIFOs held open both ways until their ends are attached; see fifo.rs.
     held: Vec<OwnedFd>,
 }
@@ -73,6 +74,10 @@ impl Run {
     /// the system refuses: the error names the object and, where there is one, the limit and the way out.
     pub fn link(&mut self, backend: Backend, name: &str, geometry: Geometry) -> Result<Link, Error> {
         check_name(name)?;
+        if self.links.iter().any(|link| link == name) {
+            return Err(Error::refused("cannot name a link", name, "this run has one of that name"));
+        }
+        self.links.push(name.to_owned());
         match backend {
             Backend::Pipe => {
                 let (read, write) = pipe::create(geometry)?;

@@ -69,5 +69,5 @@ pub use fanout::Fanout;
 pub use link::{Geometry, Link, Run};
 pub use names::KernelName;
 pub use receiver::{Batch, Received, Receiver};
-pub use sweep::{Leftover, clean};
 pub use sender::Sender;
+pub use sweep::{Leftover, clean};

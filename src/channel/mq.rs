@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_close, mq_getattr, mq_open, mq_receive, mq_send};
 use nix::sys::stat::{Mode, fchmod};
 
-use super::frame::HEADER;
+use super::frame::{HEADER, MAX_FRAME};
 use super::lifeline::Lifeline;
 use super::link::Geometry;
 use super::transport::{Fault, Read};
@@ -67,7 +67,7 @@ impl fmt::Debug for Queue {
 /// wished size, a smaller one does: it costs speed, never a sample.
 pub(crate) fn create(name: &str, geometry: Geometry) -> Result<(), Error> {
     let wished_messages = geometry.messages.min(limit(MSG_MAX, 10));
-    let largest = geometry.message_bytes.min(limit(MSGSIZE_MAX, 8192)).max(MIN_MESSAGE);
+    let largest = geometry.message_bytes.min(limit(MSGSIZE_MAX, 8192)).clamp(MIN_MESSAGE, MAX_FRAME);
     let mut size = largest;
     loop {
         match create_sized(name, wished_messages, size) {

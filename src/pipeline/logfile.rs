@@ -1,8 +1,9 @@
 //! How the launcher opens the log file: once, safely, and before any stage starts.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::libc::{ELOOP, ENXIO, O_NOFOLLOW, O_NONBLOCK};
@@ -20,14 +21,14 @@ pub struct OpenLog {
     format: LogFormat,
     /// Bytes of earlier runs, all of them whole records.
     pub earlier_bytes: u64,
-    /// Bytes of earlier runs that were dropped to start afresh.
+    /// Bytes of earlier runs that will be dropped to start afresh.
     pub truncated_bytes: u64,
     /// Bytes of a torn last record of an earlier run, which were cut off.
     pub cut_bytes: u64,
 }
 
 impl OpenLog {
-    /// Opens or creates `path`, to append to it or, with `truncate`, to start afresh.
+    /// Opens or creates `path`, to append to it or, with `truncate`, for a stage that will start it afresh.
     ///
     /// A symbolic link is refused, so that nobody can lead the log to a file of his choice; so are a directory, a
     /// FIFO and a socket. A character device such as `/dev/null` is written as it is.
@@ -49,19 +50,36 @@ impl OpenLog {
         }
         let mut log = Self { file, path: path.to_owned(), format, earlier_bytes: 0, truncated_bytes: 0, cut_bytes: 0 };
         if kind.is_file() {
-            log.start(truncate).map_err(failed)?;
+            log.look(truncate).map_err(failed)?;
         }
         Ok(log)
     }
 
-    fn start(&mut self, truncate: bool) -> io::Result<()> {
+    /// The stage that writes the file truncates it, once the run stands: one that cannot start must not cost a log.
+    fn look(&mut self, truncate: bool) -> io::Result<()> {
         if truncate {
             self.truncated_bytes = self.file.metadata()?.len();
-            self.file.set_len(0)?;
+        } else {
+            self.cut_bytes = cut_torn(&self.file, self.format, 0)?;
+            self.earlier_bytes = self.file.metadata()?.len();
         }
-        self.cut_bytes = cut_torn(&self.file, self.format, 0)?;
-        self.earlier_bytes = self.file.metadata()?.len();
         Ok(())
+    }
+
+    /// True if `other` is this very file, under whatever name: what is read from it would come from what is written.
+    ///
+    /// # Errors
+    /// EBADF: a descriptor is not open.
+    pub fn is_same_as(&self, other: impl AsFd) -> io::Result<bool> {
+        let (ours, theirs) = (self.file.metadata()?, File::from(other.as_fd().try_clone_to_owned()?).metadata()?);
+        Ok(ours.is_file() && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()))
+    }
+
+    /// True if another file, or none, has taken the name by now.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let inode = |metadata: io::Result<Metadata>| metadata.map(|it| (it.dev(), it.ino())).ok();
+        inode(self.file.metadata()) != inode(self.path.symlink_metadata())
     }
 
     /// A second descriptor of the same open file, for the stage that writes it.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde::de::DeserializeOwned;
 
 use super::supervise::{Ending, StageEnd};
@@ -30,8 +31,8 @@ pub struct Summary {
     pub logged: u64,
     /// Samples in the statistics.
     pub counted: u64,
-    /// The count in the last state that report printed.
-    pub reported: u64,
+    /// The count in the last state that report printed; None if it did not live to tell.
+    pub reported: Option<u64>,
     /// Samples that conv sent and that did not reach both the log and the statistics.
     pub lost: u64,
     /// Invalid lines of the input that were passed over.
@@ -144,7 +145,7 @@ impl Summary {
             produced: 0,
             logged: 0,
             counted: 0,
-            reported: 0,
+            reported: Some(0),
             lost: 0,
             skipped: 0,
             statistics: Statistics::default(),
@@ -185,7 +186,7 @@ impl Summary {
             produced,
             logged,
             counted,
-            reported: told.report.as_ref().map_or(0, |report| report.reported),
+            reported: told.report.as_ref().map(|report| report.reported),
             lost: produced.saturating_sub(logged.min(counted)),
             skipped: told.conv.as_ref().map_or(0, |conv| conv.skipped),
             statistics,
@@ -231,11 +232,7 @@ impl Told {
     /// Why the run ended, and the line that says what went wrong.
     fn verdict(&self, ending: &Ending, produced: u64, logged: u64, counted: u64) -> (StoppedBy, Option<String>) {
         if ending.forced {
-            let missing = produced.saturating_sub(logged.min(counted));
-            return (
-                StoppedBy::Forced,
-                Some(format!("the stages did not drain in time and were killed; {missing} samples are missing")),
-            );
+            return (StoppedBy::Forced, Some(self.describe_force(produced, logged, counted)));
         }
         if let Some(dead) = ending.stages.iter().find(|stage| stage.died()) {
             return (StoppedBy::StageDied, Some(describe_death(dead)));
@@ -243,6 +240,10 @@ impl Told {
         if let Some((stage, fault)) = root_fault(ending) {
             match fault.kind {
                 FaultKind::OutputClosed => return (StoppedBy::Signal(signal::BROKEN_PIPE), None),
+                // A terminal that hangs up takes report's output away and sends SIGHUP.
+                FaultKind::Failed if stage.name == "report" && ending.request == Some(Signal::SIGHUP) => {
+                    return (self.reason(ending), None);
+                }
                 FaultKind::Corrupt => {
                     return (StoppedBy::Unconserved, Some(format!("{}[{}]: {fault}", stage.name, stage.pid)));
                 }
@@ -255,6 +256,15 @@ impl Told {
             return (StoppedBy::Unconserved, Some(contradiction));
         }
         (self.reason(ending), None)
+    }
+
+    fn describe_force(&self, produced: u64, logged: u64, counted: u64) -> String {
+        let what = "the stages did not drain in time and were killed";
+        if self.conv.is_some() && self.log.is_some() && self.stat.is_some() {
+            format!("{what}; {} samples are missing", produced.saturating_sub(logged.min(counted)))
+        } else {
+            format!("{what}; those that were killed cannot tell what they had")
+        }
     }
 
     /// Without death and fault, every sample is everywhere.

@@ -71,6 +71,8 @@ pub struct StageEnd {
     pub fault: Option<Fault>,
     /// What it handed in; None if it died before.
     pub outcome: Option<Value>,
+    /// True if it had attached its links and was at its work.
+    pub was_ready: bool,
     /// True if the launcher killed it.
     pub was_killed: bool,
 }
@@ -271,11 +273,11 @@ impl<'a> Supervisor<'a> {
         self.hear_stage(index);
         let stage = &self.stages[index];
         if stage.outcome.is_none() {
-            if !stage.was_killed {
-                let (stage, pid, status) = (stage.name, stage.started.child.pid(), ended.status);
-                (self.observe)(Event::Died { stage, pid, status });
-            }
+            let (stage, pid, was_killed) = (stage.name, stage.started.child.pid(), stage.was_killed);
             self.tell_of_fault(index);
+            if !was_killed {
+                (self.observe)(Event::Died { stage, pid, status: ended.status });
+            }
         }
     }
 
@@ -290,14 +292,15 @@ impl<'a> Supervisor<'a> {
             Action::Nothing => {}
             Action::Drain => self.launched.stop = None,
             Action::Kill => {
-                if self.shutdown.was_forced() {
-                    (self.observe)(Event::Forced);
-                }
                 self.launched.stop = None;
                 for stage in self.stages.iter_mut().filter(|stage| stage.ended.is_none()) {
                     // One that has died by itself and is not reaped yet was not killed.
                     stage.was_killed = stage.started.child.try_reap().is_none();
                     stage.started.child.signal(Signal::SIGKILL);
+                }
+                // Told last: whoever is told may have to wait for a terminal.
+                if self.shutdown.was_forced() {
+                    (self.observe)(Event::Forced);
                 }
             }
         }
@@ -309,8 +312,8 @@ impl<'a> Supervisor<'a> {
         let forced = self.shutdown.was_forced();
         let stages = self.stages.into_iter().filter_map(|stage| {
             let pid = stage.started.child.pid();
-            let Stage { name, ended, fault, outcome, was_killed, .. } = stage;
-            ended.map(|ended| StageEnd { name, pid, ended, fault, outcome, was_killed })
+            let Stage { name, ended, fault, outcome, is_ready: was_ready, was_killed, .. } = stage;
+            ended.map(|ended| StageEnd { name, pid, ended, fault, outcome, was_ready, was_killed })
         });
         Ending { stages: stages.collect(), request: self.request, forced, elapsed }
     }

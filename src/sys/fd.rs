@@ -55,10 +55,13 @@ impl Drop for Inheritable<'_> {
 }
 
 /// Takes over descriptor number `raw` that the parent left open for this process, and closes it on
-/// exec from now on. Call it once for each number: the result owns the descriptor.
+/// exec from now on. The result owns the descriptor.
+///
+/// What came over an exec is not closed on exec; what this process opened itself, or has taken over before, is.
+/// That is how a descriptor with an owner is told from one without.
 ///
 /// # Errors
-/// When no such descriptor is open, or it is one of the standard three.
+/// When no such descriptor is open, it is one of the standard three, or it has an owner.
 pub fn adopt(raw: RawFd) -> Result<OwnedFd, Error> {
     let refused = |why: &str| Err(Error::refused("cannot take over descriptor", raw, why));
     if raw <= 2 {
@@ -66,11 +69,16 @@ pub fn adopt(raw: RawFd) -> Result<OwnedFd, Error> {
     }
     // SAFETY: the number is only looked at here; F_GETFD on a closed descriptor answers EBADF.
     let probe = unsafe { BorrowedFd::borrow_raw(raw) };
-    match set_cloexec(probe, true) {
-        // SAFETY: the descriptor is open, and by this function's contract nobody else owns it.
-        Ok(()) => Ok(unsafe { OwnedFd::from_raw_fd(raw) }),
-        Err(_) => refused("the launcher did not hand it on"),
+    match fcntl(probe, FcntlArg::F_GETFD).map(FdFlag::from_bits_retain) {
+        Err(_) => return refused("the launcher did not hand it on"),
+        Ok(flags) if flags.contains(FdFlag::FD_CLOEXEC) => return refused("it has an owner in this process"),
+        Ok(_) => {}
     }
+    if set_cloexec(probe, true).is_err() {
+        return refused("it cannot be closed on exec");
+    }
+    // SAFETY: the descriptor is open and came over an exec, so nothing in this process owns it yet.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {

@@ -52,6 +52,19 @@ fn the_environment_speaks_where_the_command_line_is_silent() {
 }
 
 #[test]
+fn rubbish_in_the_environment_is_named_and_concerns_the_pipeline_only() {
+    let sandbox = Sandbox::new();
+    let run = |variable: &str, value: &str, args: &str| {
+        let mut command = sandbox.command(args.split_whitespace());
+        Running::of(command.env(variable, value)).finish()
+    };
+    run("IPCPIPE_COUNT", "abc", "-o l").exited(2).said("IPCPIPE_COUNT");
+    run("IPCPIPE_TRUNCATE", "flase", "-n 1 -o l").exited(2).said("IPCPIPE_TRUNCATE");
+    run("IPCPIPE_COUNT", "abc", "-n 2 --interval 0 -o l --format json").exited(0).conserved();
+    run("IPCPIPE_COUNT", "abc", "clean").exited(0);
+}
+
+#[test]
 fn help_and_version_go_to_stdout() {
     let sandbox = Sandbox::new();
     for args in ["--help", "-h", "bench --help", "clean --help"] {

@@ -61,6 +61,17 @@ fn a_stage_killed_under_full_load_leaves_a_whole_log() {
 }
 
 #[test]
+fn the_last_line_is_the_summary_even_after_half_a_line() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.start("--interval 0 --report-every 0 -o l --format json --drain-timeout 1s");
+    let report = run.stage("report");
+    wait_for("report to be stuck in its output", || pipe_is_full(report).then_some(()));
+    send(report, Signal::SIGKILL);
+    let summary = run.finish().exited(3).summary();
+    assert!(summary["reported"].is_null(), "{summary}");
+}
+
+#[test]
 fn a_crash_names_its_signal() {
     let sandbox = Sandbox::new();
     let mut run = paced(&sandbox, "shm");

@@ -158,3 +158,39 @@ fn a_deleted_working_directory_does_not_matter_to_absolute_paths() {
     Running::of(&mut sandbox.shell(script)).finish().exited(0).conserved();
     assert_eq!(sandbox.read("l").lines().count(), 3);
 }
+
+#[test]
+fn a_run_that_cannot_start_costs_no_log() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("keep"), "1\n").unwrap();
+    sandbox.run("-i /nonexistent -o keep --truncate").exited(1);
+    let script = "ulimit -q 0; exec $IPCPIPE -b mq -n 1 -o keep --truncate";
+    Running::of(&mut sandbox.shell(script)).finish().exited(1);
+    assert_eq!(sandbox.read("keep"), "1\n");
+    sandbox.run("-i /nonexistent -o new").exited(1);
+    assert!(!sandbox.path("new").exists());
+}
+
+#[test]
+fn a_log_that_is_also_the_input_or_the_output_is_refused() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("x"), "1\n2\n").unwrap();
+    fs::hard_link(sandbox.path("x"), sandbox.path("y")).unwrap();
+    for args in ["-i x -o x", "-i x -o y", "-i x -o y --truncate"] {
+        sandbox.run(args).exited(1).said("it is the input too");
+    }
+    Running::of(&mut sandbox.shell("exec $IPCPIPE -i - -o x < x")).finish().exited(1).said("it is the input too");
+    let script = "exec $IPCPIPE -n 3 --interval 0 -o so >> so";
+    Running::of(&mut sandbox.shell(script)).finish().exited(1).said("it is the standard output too");
+    assert_eq!(sandbox.read("x"), "1\n2\n");
+}
+
+#[test]
+fn a_log_that_somebody_else_changes_is_not_vouched_for() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.start("--interval 5ms -o l --format json");
+    run.wait_for_log(&sandbox.path("l"));
+    fs::OpenOptions::new().write(true).open(sandbox.path("l")).unwrap().set_len(0).unwrap();
+    run.signal(Signal::SIGINT);
+    run.finish().exited(1).said("cannot vouch for l").said("another program changed it");
+}

@@ -135,3 +135,28 @@ fn what_is_kept_is_what_it_says() {
         run.finish();
     }
 }
+
+#[test]
+fn a_sweep_is_not_led_astray_by_what_lies_in_its_directory() {
+    let sandbox = Sandbox::new();
+    let base = sandbox.path("run/ipcpipe");
+    let victim = sandbox.path("victim");
+    fs::create_dir(&base).unwrap();
+    fs::create_dir(&victim).unwrap();
+    fs::write(victim.join("precious"), "").unwrap();
+    let planted = |digit: &str| base.join(digit.repeat(16));
+    // A link to somebody's directory, a directory that holds somebody's file, and one whose lock is a trap.
+    std::os::unix::fs::symlink(&victim, planted("a")).unwrap();
+    fs::create_dir(planted("b")).unwrap();
+    fs::write(planted("b").join("precious"), "").unwrap();
+    fs::create_dir(planted("c")).unwrap();
+    nix::unistd::mkfifo(&planted("c").join("lock"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+
+    let said = sandbox.run("clean").exited(0).stdout;
+    assert!(said.contains("stays: it holds files that no run puts there"), "{said}");
+    sandbox.run("-b shm -n 1 --interval 0 -o l --format json").exited(0).conserved();
+    for kept in [victim.join("precious"), planted("a"), planted("b").join("precious"), planted("c").join("lock")] {
+        assert!(kept.symlink_metadata().is_ok(), "{} is gone", kept.display());
+    }
+    fs::remove_dir_all(&base).unwrap();
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ipcpipe::Error;
 use ipcpipe::channel::Backend;
-use ipcpipe::pipeline::{self, LogFile, Recovery, StageUse, StoppedBy, Summary};
+use ipcpipe::pipeline::{self, LogFile, Recovery, StageUse, Stdin, StoppedBy, Summary};
 use ipcpipe::stage::conv::{RandomSource, Samples as _};
 use ipcpipe::stage::log::{Fsync, LogFormat};
 
@@ -55,7 +55,7 @@ fn execute(subject: Subject, duration: Duration, interval: Duration) -> Result<S
     let config = config(backend, duration, interval);
     let file = unnamed_file()?;
     let log = file.try_clone().map_err(|error| Error::os("cannot write", "the log", error))?;
-    let ending = pipeline::run(run::plan(&config, log, false)?, &mut |_| {})?;
+    let ending = pipeline::run(run::plan(&config, Stdin::Nothing, log, false), &mut |_| {})?;
     let described = LogFile { path: config.log.path, format: config.log.format, bytes: 0 };
     let summary = Summary::new(&ending, backend, described, 0, Recovery::default);
     if let Some(request) = ending.request {

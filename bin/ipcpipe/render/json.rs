@@ -72,7 +72,7 @@ struct Closing<'a> {
     produced: u64,
     logged: u64,
     counted: u64,
-    reported: u64,
+    reported: Option<u64>,
     lost: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<u64>,

@@ -91,14 +91,12 @@ impl Writer {
         Ok(())
     }
 
-    fn wait_for_room(&self) -> Result<(), Fault> {
+    fn wait_for_room(&mut self) -> Result<(), Fault> {
         let control = self.segment.control();
         self.ring.publish(&control.shared);
         self.wake(1);
-        let start = Instant::now();
         self.ring.park(&control.shared, &Timed(&control.space.0, PEER_CHECK));
-        let is_gone = start.elapsed() >= PEER_CHECK && self.lifeline.peer_is_gone();
-        if is_gone { Err(Fault::Disconnected) } else { Ok(()) }
+        if self.lifeline.peer_is_known_to_be_gone() { Err(Fault::Disconnected) } else { Ok(()) }
     }
 
     /// Wakes the receiver if it sleeps and the ring holds so many bytes.
@@ -135,13 +133,13 @@ impl Reader {
                 self.ring.wake(&control.shared, &Timed(&control.space.0, PEER_CHECK));
                 return Ok(Read::Bytes(count));
             }
-            let start = Instant::now();
-            let patience = deadline.map_or(PEER_CHECK, |at| at.saturating_duration_since(start).min(PEER_CHECK));
+            let patience =
+                deadline.map_or(PEER_CHECK, |at| at.saturating_duration_since(Instant::now()).min(PEER_CHECK));
             if !patience.is_zero() {
                 self.ring.park(&control.shared, &Timed(&control.data.0, patience));
             }
             // The sender may have sent and died since: what it left is read before its death counts.
-            if start.elapsed() >= patience && self.lifeline.peer_is_gone() && !self.is_ready() {
+            if !self.is_ready() && self.lifeline.peer_is_known_to_be_gone() && !self.is_ready() {
                 return Err(Fault::Disconnected);
             }
             if patience.is_zero() && !self.is_ready() {

@@ -47,15 +47,15 @@ pub(super) struct Segment {
 unsafe impl Send for Segment {}
 
 impl Segment {
-    /// Makes the segment `name` for a ring of `capacity` bytes, a power of two from 4096.
+    /// Makes the segment `name` for a ring of `capacity` bytes, a power of two from 4096 to 1 GiB.
     pub(super) fn create(name: &str, capacity: usize) -> Result<Self, Error> {
-        let size = DATA + capacity;
+        let size = DATA.saturating_add(capacity);
         let failed = |error| explain(name, size, error);
         if !is_valid(capacity) {
             return Err(Error::refused(
                 "cannot create shared memory",
                 name,
-                format!("{capacity} bytes is no power of two from 4096"),
+                format!("{capacity} bytes is no power of two from 4096 to 1 GiB"),
             ));
         }
         let memory = ShmemConf::new().os_id(name).size(size).create().map_err(|error| failed(os_error(&error)))?;
@@ -104,8 +104,11 @@ impl Segment {
 }
 
 fn is_valid(capacity: usize) -> bool {
-    capacity.is_power_of_two() && capacity >= 4096
+    capacity.is_power_of_two() && (4096..=MAX_CAPACITY).contains(&capacity)
 }
+
+/// Beyond this a ring is a mistake.
+const MAX_CAPACITY: usize = 1 << 30;
 
 /// Checks the size before anything behind it is read, and answers the ring's capacity.
 fn check(memory: &Shmem) -> Result<usize, String> {

@@ -235,11 +235,14 @@ fn parse_number(text: &str) -> Result<Sample, Invalid<'_>> {
     if value.is_infinite() {
         return Err(Invalid::Infinite(text));
     }
-    let is_integer = digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_integer && value.abs() >= EXACT && format!("{:.0}", value.abs()) != digits.trim_start_matches('0') {
+    // 5.0 is as much an integer as 5 is.
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_integer = fraction.bytes().all(|byte| byte == b'0') && whole.bytes().all(|byte| byte.is_ascii_digit());
+    if is_integer && value.abs() >= EXACT && format!("{:.0}", value.abs()) != whole.trim_start_matches('0') {
         return Err(Invalid::Inexact(text));
     }
-    Ok(value)
+    // There is one zero, however it is written and read.
+    Ok(if value == 0.0 { 0.0 } else { value })
 }
 
 /// The fast path: the integer below 2^53 that is the whole first line, and the line's length with its end.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 
+use super::LogOptions;
 use super::format::{Frame, LogFormat, RECORD, Time};
 use crate::Error;
 use crate::record::Sample;
@@ -39,16 +40,20 @@ pub(super) struct WriteFault {
 }
 
 impl LogFile {
-    /// Takes `file`, which messages call `name`, at its end; an empty file gets its header.
-    pub(super) fn new(mut file: File, name: &str, format: LogFormat) -> Result<Self, Error> {
+    /// Takes `file` at its end; an empty file gets its header.
+    pub(super) fn new(mut file: File, options: &LogOptions) -> Result<Self, Error> {
+        let &LogOptions { ref name, format, truncate, .. } = options;
         let opened = file.metadata().and_then(|metadata| {
             let is_regular = metadata.is_file();
+            if is_regular && truncate {
+                file.set_len(0)?;
+            }
             let end = if is_regular { file.seek(SeekFrom::End(0))? } else { 0 };
             Ok((is_regular, end))
         });
         let (is_regular, start) = opened.map_err(|error| Error::os("cannot append to", name, error))?;
         let buffer = vec![0; FULL + RUN * RECORD].into();
-        let name = name.to_owned();
+        let name = name.clone();
         let (filled, buffered, records, end, is_whole) = (0, 0, 0, start, true);
         let mut log = Self { file, name, format, is_regular, buffer, filled, buffered, start, end, records, is_whole };
         log.write_header().map_err(|fault| log.describe(fault, 0))?;
@@ -120,8 +125,28 @@ impl LogFile {
         self.end += bytes as u64;
         self.records += records;
         (self.filled, self.buffered) = (0, 0);
-        self.is_whole = bytes == done || !self.is_regular || self.file.set_len(self.end).is_ok();
+        self.is_whole = bytes == done || !self.is_regular || self.cut_to(self.end, done - bytes);
         WriteFault { cause, at: self.end }
+    }
+
+    /// Cuts the file to `end`, unless somebody else has changed its length since: what is behind that is not ours.
+    fn cut_to(&self, end: u64, torn: usize) -> bool {
+        self.length() == Some(end + torn as u64) && self.file.set_len(end).is_ok()
+    }
+
+    fn length(&self) -> Option<u64> {
+        self.file.metadata().ok().map(|metadata| metadata.len())
+    }
+
+    /// Fails if the file does not end where its records do, because somebody else has written or cut it meanwhile.
+    pub(super) fn check_length(&self) -> Result<(), Error> {
+        match self.length() {
+            Some(length) if self.is_regular && length != self.end => {
+                let why = format!("it has {length} bytes instead of {}", self.end);
+                Err(Error::refused("cannot vouch for", &self.name, why).hint("another program changed it meanwhile"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Says in one line what failed and what is left, of `received` records.
@@ -147,11 +172,16 @@ impl LogFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn options(format: LogFormat) -> LogOptions {
+        LogOptions { name: "run.log".into(), format, ..LogOptions::default() }
+    }
+
     use std::io::Read;
 
     /// A log into which `done` bytes of two frames were written before the disk was full.
     fn cut_after(format: LogFormat, done: usize) -> (LogFile, Vec<u8>, String) {
-        let mut log = LogFile::new(tempfile::tempfile().unwrap(), "run.log", format).unwrap();
+        let mut log = LogFile::new(tempfile::tempfile().unwrap(), &options(format)).unwrap();
         log.append(&[1.0, 2.0], 1, &Time::default()).unwrap();
         log.write().unwrap();
         log.append(&[10.0, 11.0, 12.0], 3, &Time::default()).unwrap();
@@ -187,7 +217,7 @@ mod tests {
 
     #[test]
     fn more_than_a_buffer_is_written_in_pieces() {
-        let mut log = LogFile::new(tempfile::tempfile().unwrap(), "run.log", LogFormat::Text).unwrap();
+        let mut log = LogFile::new(tempfile::tempfile().unwrap(), &options(LogFormat::Text)).unwrap();
         let samples = vec![-0.123_456_789; 3 * FULL / 10];
         log.append(&samples, 1, &Time::default()).unwrap();
         assert!(log.records() > 0);

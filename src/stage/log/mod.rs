@@ -30,6 +30,8 @@ pub struct LogOptions {
     pub format: LogFormat,
     /// When what was written is forced to the disk.
     pub fsync: Fsync,
+    /// Drop what a regular file holds before the first sample.
+    pub truncate: bool,
     /// CLOCK_REALTIME minus CLOCK_MONOTONIC, in nanoseconds: it turns the time of sending into that of day.
     pub epoch_offset_ns: i64,
 }
@@ -73,7 +75,7 @@ pub struct LogOutcome {
 /// by nobody else. An empty file gets the header of its format.
 pub fn log(mut rx: Receiver<Sample>, file: File, options: &LogOptions, clock: &impl Clock) -> LogOutcome {
     let nothing = LogOutcome { logged: 0, digest: 0, bytes: 0, latency: Latency::default(), whole: true, fault: None };
-    let file = match LogFile::new(file, &options.name, options.format) {
+    let file = match LogFile::new(file, options) {
         Ok(file) => file,
         Err(error) => return LogOutcome { fault: Some(error.into()), ..nothing },
     };
@@ -187,7 +189,7 @@ impl<C: Clock> Logger<'_, C> {
         };
         let synced = if self.options.fsync == Fsync::Never { Ok(()) } else { self.sync() };
         match (fault, synced) {
-            (None, Ok(())) => Ok(()),
+            (None, Ok(())) => Ok(self.file.check_length()?),
             (None, Err(error)) => Err(error.into()),
             (Some(fault), Ok(())) => Err(fault),
             (Some(Fault { kind, text }), Err(error)) => Err(Fault { kind, text: format!("{text}; {error}") }),

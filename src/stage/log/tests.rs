@@ -21,7 +21,7 @@ fn open(path: &Path) -> File {
 }
 
 fn options(format: LogFormat, fsync: Fsync) -> LogOptions {
-    LogOptions { name: "run.log".into(), format, fsync, epoch_offset_ns: 0 }
+    LogOptions { name: "run.log".into(), format, fsync, epoch_offset_ns: 0, truncate: false }
 }
 
 /// Logs what `feed` sends into the file at `path`.

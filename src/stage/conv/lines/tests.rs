@@ -82,7 +82,9 @@ fn an_integer_is_refused_where_a_float_cannot_hold_it() {
     for text in ["9007199254740993", "-9007199254740993", "18446744073709551615", "100000000000000000000000"] {
         assert!(parse(text, Lines::default()).unwrap_err().contains("cannot hold exactly"), "{text}");
     }
-    assert_eq!(parse("9007199254740993.0", Lines::default()), Ok(vec![EXACT]));
+    assert!(parse("9007199254740993.0", Lines::default()).unwrap_err().contains("cannot hold exactly"));
+    assert_eq!(parse("9007199254740992.00", Lines::default()), Ok(vec![EXACT]));
+    assert_eq!(parse("9007199254740993.5", Lines::default()), Ok(vec![9_007_199_254_740_994.0]));
 }
 
 #[test]
