@@ -10,10 +10,10 @@ use std::path::Path;
 ///
 /// It prints as one line, `cannot create message queue /ipcpipe.x.conv-log: Too many open files; raise
 /// 'ulimit -q'`, with every control character of the operand escaped.
-#[derive(Debug)]
+///
+/// Its debug form is the same line, so that a `main` that returns it shows what a person needs.
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     what: Cow<'static, str>,
     object: String,
@@ -21,7 +21,6 @@ struct Inner {
     hint: Option<Cow<'static, str>>,
 }
 
-#[derive(Debug)]
 enum Cause {
     Os(io::Error),
     Text(String),
@@ -74,6 +73,12 @@ impl fmt::Display for Error {
             Some(hint) => write!(f, "; {hint}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -10,8 +10,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// byte order to agree on. The zerocopy traits prove that every bit pattern is a valid value and
 /// that the type has no padding and no pointers.
 ///
-/// A record's size is a multiple of 8 bytes and at most [`MAX_SIZE`](Self::MAX_SIZE); a larger or
-/// odd-sized type does not compile when a link is attached for it.
+/// A record has from 8 to [`MAX_SIZE`](Self::MAX_SIZE) bytes, in multiples of 8, and is aligned to at most 8; any other type
+/// does not compile when a link is attached for it. The derives come from the crate zerocopy, version 0.8, with its
+/// feature `derive`.
 ///
 /// ```
 /// use zerocopy::{FromBytes, Immutable, IntoBytes};

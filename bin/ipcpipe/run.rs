@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipcpipe::channel::{Backend, Geometry, KernelName};
@@ -151,7 +151,10 @@ impl Narrator<'_> {
                 }
             }
             Event::Died { stage, pid, status } => self.remark(&format!("{stage}[{pid}] {status}; draining the rest")),
-            Event::Forced => self.remark("not drained in time or asked twice; killing what is left"),
+            Event::Forced { by_request: true } => self.remark("asked a second time; killing what is left"),
+            Event::Forced { by_request: false } => {
+                self.remark(&format!("not drained in {:?}; killing what is left", self.config.drain_timeout));
+            }
             _ => {}
         }
     }
@@ -164,6 +167,9 @@ impl Narrator<'_> {
         }
         for name in names {
             self.remark(&format!("look at the {name}"));
+        }
+        if self.config.backend == Backend::Mq && !names.is_empty() && !Path::new("/dev/mqueue").exists() {
+            self.remark("queues show after 'mkdir /dev/mqueue; mount -t mqueue none /dev/mqueue'");
         }
     }
 

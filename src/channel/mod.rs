@@ -21,7 +21,13 @@
 //! # Two processes
 //! The launcher creates a [`Link`], starts a child for each end with the end's text among its arguments
 //! and its descriptors open ([`Endpoint::fds`]), and drops its own copies. The child parses the text and
-//! attaches. `examples/two_processes.rs` is the whole of it.
+//! attaches. This is `examples/two_processes.rs`, the whole of it:
+//!
+//! ```no_run
+#![doc = include_str!("../../examples/two_processes.rs")]
+//! ```
+//!
+//! Both ends may also be in one process:
 //!
 //! ```
 //! use ipcpipe::channel::{Backend, Geometry, Run};

@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::libc::{ELOOP, ENXIO, O_NOFOLLOW, O_NONBLOCK};
@@ -60,6 +60,12 @@ impl OpenLog {
         if truncate {
             self.truncated_bytes = self.file.metadata()?.len();
         } else {
+            let mut start = [0; 16];
+            let length = self.file.read_at(&mut start, 0)?;
+            if !self.format.may_begin_with(&start[..length]) {
+                let why = format!("it begins like no {} log", self.format.name());
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+            }
             self.cut_bytes = cut_torn(&self.file, self.format, 0)?;
             self.earlier_bytes = self.file.metadata()?.len();
         }

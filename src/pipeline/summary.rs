@@ -29,11 +29,12 @@ pub struct Summary {
     pub produced: u64,
     /// Samples of this run in the log file.
     pub logged: u64,
-    /// Samples in the statistics.
-    pub counted: u64,
+    /// Samples in the statistics: stat's own count, or the last that reached report if stat did not live to tell; None
+    /// if neither did.
+    pub counted: Option<u64>,
     /// The count in the last state that report printed; None if it did not live to tell.
     pub reported: Option<u64>,
-    /// Samples that conv sent and that did not reach both the log and the statistics.
+    /// Samples that conv sent and that did not reach both the log and the statistics, as far as is known.
     pub lost: u64,
     /// Invalid lines of the input that were passed over.
     pub skipped: u64,
@@ -144,7 +145,7 @@ impl Summary {
             error: Some(error),
             produced: 0,
             logged: 0,
-            counted: 0,
+            counted: Some(0),
             reported: Some(0),
             lost: 0,
             skipped: 0,
@@ -175,10 +176,12 @@ impl Summary {
         };
         log.bytes = bytes;
         let statistics = told.statistics();
-        let counted = told.stat.as_ref().map_or(statistics.count, |stat| stat.counted);
-        let seen = logged.max(counted);
+        let seen_by_report = told.report.as_ref().map(|report| report.last.count);
+        let counted = told.stat.as_ref().map(|stat| stat.counted).or(seen_by_report);
+        let seen = logged.max(counted.unwrap_or(0));
+        let reached_both = logged.min(counted.unwrap_or(logged));
         let produced = told.conv.as_ref().map_or(progress.max(seen), |conv| conv.produced);
-        let (stopped_by, error) = told.verdict(ending, produced, logged, counted);
+        let (stopped_by, error) = told.verdict(ending, produced, logged, reached_both);
         Self {
             backend,
             stopped_by,
@@ -187,7 +190,7 @@ impl Summary {
             logged,
             counted,
             reported: told.report.as_ref().map(|report| report.reported),
-            lost: produced.saturating_sub(logged.min(counted)),
+            lost: produced.saturating_sub(reached_both),
             skipped: told.conv.as_ref().map_or(0, |conv| conv.skipped),
             statistics,
             elapsed: ending.elapsed,
@@ -230,9 +233,9 @@ impl Told {
     }
 
     /// Why the run ended, and the line that says what went wrong.
-    fn verdict(&self, ending: &Ending, produced: u64, logged: u64, counted: u64) -> (StoppedBy, Option<String>) {
+    fn verdict(&self, ending: &Ending, produced: u64, logged: u64, reached_both: u64) -> (StoppedBy, Option<String>) {
         if ending.forced {
-            return (StoppedBy::Forced, Some(self.describe_force(produced, logged, counted)));
+            return (StoppedBy::Forced, Some(self.describe_force(produced - reached_both.min(produced))));
         }
         if let Some(dead) = ending.stages.iter().find(|stage| stage.died()) {
             return (StoppedBy::StageDied, Some(describe_death(dead)));
@@ -252,24 +255,25 @@ impl Told {
                 }
             }
         }
-        if let Some(contradiction) = self.contradiction(produced, logged, counted) {
+        if let Some(contradiction) = self.contradiction(produced, logged) {
             return (StoppedBy::Unconserved, Some(contradiction));
         }
         (self.reason(ending), None)
     }
 
-    fn describe_force(&self, produced: u64, logged: u64, counted: u64) -> String {
-        let what = "the stages did not drain in time and were killed";
+    fn describe_force(&self, missing: u64) -> String {
+        let what = "the stages did not drain and were killed";
         if self.conv.is_some() && self.log.is_some() && self.stat.is_some() {
-            format!("{what}; {} samples are missing", produced.saturating_sub(logged.min(counted)))
+            format!("{what}; {missing} samples are missing")
         } else {
             format!("{what}; those that were killed cannot tell what they had")
         }
     }
 
     /// Without death and fault, every sample is everywhere.
-    fn contradiction(&self, produced: u64, logged: u64, counted: u64) -> Option<String> {
+    fn contradiction(&self, produced: u64, logged: u64) -> Option<String> {
         let (conv, log, stat) = (self.conv.as_ref()?, self.log.as_ref()?, self.stat.as_ref()?);
+        let counted = stat.counted;
         let counts_agree = produced == logged && produced == counted;
         let digests_agree = conv.digest == log.digest && conv.digest == stat.digest;
         (!counts_agree || !digests_agree).then(|| {

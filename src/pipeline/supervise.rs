@@ -41,8 +41,11 @@ pub enum Event<'a> {
         /// How.
         status: Status,
     },
-    /// The grace is over or a second request came; what is left was killed.
-    Forced,
+    /// What was left of the stages was killed.
+    Forced {
+        /// True if a second request asked for it, false if the grace was over.
+        by_request: bool,
+    },
 }
 
 /// How a run ended.
@@ -300,7 +303,7 @@ impl<'a> Supervisor<'a> {
                 }
                 // Told last: whoever is told may have to wait for a terminal.
                 if self.shutdown.was_forced() {
-                    (self.observe)(Event::Forced);
+                    (self.observe)(Event::Forced { by_request: input == Input::OwnRequest });
                 }
             }
         }

@@ -13,11 +13,13 @@ use nix::sys::signal::Signal;
 
 use crate::Error;
 use crate::sys::fd::Inheritable;
+use crate::sys::wait::{self, Interest};
 
 /// A child process that this process spawned and has not yet reaped.
 ///
 /// Signals go through the pidfd (pidfd_open(2)), so they reach this child or nobody: a number that the
-/// kernel has given to another process is never signalled. Dropping it kills and reaps the child.
+/// kernel has given to another process is never signalled. **Dropping it kills and reaps the child**;
+/// [`wait`](Self::wait) for one that is to end by itself.
 #[derive(Debug)]
 pub struct Child {
     process: std::process::Child,
@@ -123,6 +125,21 @@ impl Child {
             self.ended = wait4(self.process.id(), libc::WNOHANG);
         }
         self.ended
+    }
+}
+
+impl Child {
+    /// Waits until the child has ended, however long that takes, and reaps it.
+    ///
+    /// # Errors
+    /// The system's: EINVAL or ENOMEM.
+    pub fn wait(&mut self) -> io::Result<Ended> {
+        loop {
+            if let Some(ended) = self.try_reap() {
+                return Ok(ended);
+            }
+            wait::wait([(self.pidfd.as_fd(), Interest::Read)], None)?;
+        }
     }
 }
 

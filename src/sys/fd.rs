@@ -70,7 +70,10 @@ pub fn adopt(raw: RawFd) -> Result<OwnedFd, Error> {
     // SAFETY: the number is only looked at here; F_GETFD on a closed descriptor answers EBADF.
     let probe = unsafe { BorrowedFd::borrow_raw(raw) };
     match fcntl(probe, FcntlArg::F_GETFD).map(FdFlag::from_bits_retain) {
-        Err(_) => return refused("the launcher did not hand it on"),
+        Err(_) => {
+            let error = Error::refused("cannot take over descriptor", raw, "the launcher did not hand it on");
+            return Err(error.hint("spawn the child while sys::fd::Inheritable holds the endpoint's descriptors"));
+        }
         Ok(flags) if flags.contains(FdFlag::FD_CLOEXEC) => return refused("it has an owner in this process"),
         Ok(_) => {}
     }

@@ -32,6 +32,10 @@ fn every_format_holds_the_same_samples() {
             sandbox.run(&args).exited(0).conserved();
         }
     }
+    for (format, other) in [("csv", "text"), ("jsonl", "csv"), ("text", "jsonl")] {
+        let args = format!("-n 1 --log-format {format} -o {other}");
+        sandbox.run(&args).exited(1).said(&format!("it begins like no {format} log"));
+    }
     let text: Vec<f64> = sandbox.read("text").lines().map(|line| line.parse().unwrap()).collect();
     let csv = sandbox.read("csv");
     let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
@@ -128,7 +132,7 @@ fn a_torn_line_of_an_earlier_crash_is_cut_and_said() {
 fn a_file_that_is_no_log_is_left_alone() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.path("thesis.txt"), "it was a dark and stormy night").unwrap();
-    sandbox.run("-n 1 --interval 0 -o thesis.txt").exited(1).said("not a log of this format");
+    sandbox.run("-n 1 --interval 0 -o thesis.txt").exited(1).said("it begins like no text log");
     assert_eq!(sandbox.read("thesis.txt"), "it was a dark and stormy night");
 }
 

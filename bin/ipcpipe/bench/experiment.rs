@@ -85,7 +85,7 @@ pub(super) const EXPERIMENTS: [Experiment; 6] = [
     },
     Experiment {
         name: "fanout-auto",
-        title: "Fan-out alone, one to two, full frames (to reach: 30 M samples/s)",
+        title: "Fan-out alone, one to two, full frames",
         columns: &[RATE, CPU, SWITCHES],
         has_raw_pipe: false,
         measure: fanout::full_frames,
@@ -113,7 +113,7 @@ pub(super) const EXPERIMENTS: [Experiment; 6] = [
     },
     Experiment {
         name: "paced-pipeline",
-        title: "The pipeline at 1 kHz, from conv to the log; ratio of p50 to the raw pipe's one way (to reach: 1.5)",
+        title: "The pipeline at 1 kHz, from conv to the log; ratio of p50 to the raw pipe's one way",
         columns: &[P50, P99, column("max_us", "max µs"), column("ratio_to_raw_pipe", "ratio")],
         has_raw_pipe: false,
         measure: pipeline::paced,

@@ -71,7 +71,7 @@ struct Closing<'a> {
     error: Option<&'a str>,
     produced: u64,
     logged: u64,
-    counted: u64,
+    counted: Option<u64>,
     reported: Option<u64>,
     lost: u64,
     #[serde(skip_serializing_if = "Option::is_none")]

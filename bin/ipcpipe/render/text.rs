@@ -91,7 +91,8 @@ fn reason(stopped_by: StoppedBy) -> String {
 fn counts(summary: &Summary) -> String {
     let Summary { produced, logged, counted, reported, lost, skipped, .. } = summary;
     let style = if *lost > 0 { BAD } else { Style::new() };
-    let reported = reported.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
+    let known = |count: &Option<u64>| count.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
+    let (counted, reported) = (known(counted), known(reported));
     let mut counts = format!("produced {produced}   logged {logged}   counted {counted}   reported {reported}   ");
     write!(counts, "{style}lost {lost}{style:#}").expect("a string takes every character");
     match skipped {

@@ -50,6 +50,17 @@ impl LogFormat {
         }
     }
 
+    /// Whether a file of this format may begin with `bytes`, its first few: a log of another one is not appended to.
+    pub(crate) fn may_begin_with(self, bytes: &[u8]) -> bool {
+        let header = self.header();
+        match (self, bytes.first()) {
+            (Self::Binary, _) | (_, None) => true,
+            (Self::Csv, _) => bytes.starts_with(&header[..header.len().min(bytes.len())]),
+            (Self::Jsonl, Some(first)) => *first == b'{',
+            (Self::Text, Some(first)) => first.is_ascii_digit() || b"+-.".contains(first),
+        }
+    }
+
     /// What a file begins with.
     pub(super) fn header(self) -> &'static [u8] {
         if self == Self::Csv { CSV_HEADER } else { b"" }
