@@ -13,7 +13,8 @@ fn reference(sandbox: &Sandbox) -> String {
 }
 
 fn paced(sandbox: &Sandbox, backend: &str) -> Running {
-    let mut run = sandbox.start(&format!("-b {backend} --seed 7 --interval 2ms -o l --truncate --format json"));
+    sandbox.forget("l");
+    let mut run = sandbox.start(&format!("-b {backend} --seed 7 --interval 2ms -o l --format json"));
     run.wait_for_log(&sandbox.path("l"));
     // Samples may flow a moment before the launcher has heard from all stages.
     wait_for("the names to go", || (!sandbox.path("run/ipcpipe").exists()).then_some(()));
@@ -48,7 +49,8 @@ fn a_killed_stage_is_named_and_the_rest_is_drained() {
 fn a_stage_killed_under_full_load_leaves_a_whole_log() {
     on_every_backend(|sandbox, backend| {
         for stage in STAGES {
-            let args = format!("-b {backend} --seed 7 --interval 0 -o l --truncate --format json");
+            sandbox.forget("l");
+            let args = format!("-b {backend} --seed 7 --interval 0 -o l --format json");
             let mut run = sandbox.start(&args);
             run.wait_for_log(&sandbox.path("l"));
             send(run.stage(stage), Signal::SIGKILL);

@@ -99,6 +99,11 @@ impl Sandbox {
         self.start(args).finish()
     }
 
+    /// Removes what an earlier run of the same test has logged, so that samples in the log are the next run's.
+    pub(crate) fn forget(&self, log: &str) {
+        let _ = fs::remove_file(self.path(log));
+    }
+
     /// Starts `args`, split at blanks.
     pub(crate) fn start(&self, args: &str) -> Running {
         Running::of(&mut self.command(args.split_whitespace()))

@@ -13,6 +13,7 @@ use crate::sandbox::{Running, Sandbox, cpu_ticks, on_every_backend, process, sen
 
 /// A run that goes on until it is asked to stop.
 fn endless(sandbox: &Sandbox, backend: &str, pace: &str) -> Running {
+    sandbox.forget("l");
     let mut run = sandbox.start(&format!("-b {backend} {pace} --seed 7 -o l --format json"));
     run.wait_for_log(&sandbox.path("l"));
     run
@@ -22,7 +23,7 @@ fn endless(sandbox: &Sandbox, backend: &str, pace: &str) -> Running {
 fn a_request_drains_and_ends_by_its_signal() {
     on_every_backend(|sandbox, backend| {
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-            let run = endless(sandbox, backend, "--truncate --interval 5ms");
+            let run = endless(sandbox, backend, "--interval 5ms");
             run.signal(signal);
             let run = run.finish().died_of(signal);
             let summary = run.conserved();
@@ -56,7 +57,7 @@ fn a_request_while_it_starts_is_a_request_too() {
 fn a_request_under_full_load_loses_nothing() {
     on_every_backend(|sandbox, backend| {
         for _ in 0..5 {
-            let run = endless(sandbox, backend, "--truncate --interval 0");
+            let run = endless(sandbox, backend, "--interval 0");
             run.signal(Signal::SIGINT);
             let summary = run.finish().died_of(Signal::SIGINT).conserved();
             assert_eq!(sandbox.read("l").lines().count() as u64, summary["logged"]);
@@ -69,7 +70,7 @@ fn a_signal_to_a_stage_is_a_request_to_the_launcher() {
     on_every_backend(|sandbox, backend| {
         for stage in ["conv", "log", "stat", "report"] {
             for signal in [Signal::SIGTERM, Signal::SIGINT] {
-                let mut run = endless(sandbox, backend, "--truncate --interval 5ms");
+                let mut run = endless(sandbox, backend, "--interval 5ms");
                 send(run.stage(stage), signal);
                 run.finish().died_of(signal).conserved();
             }
@@ -107,7 +108,7 @@ fn a_second_request_kills_what_does_not_drain() {
 fn a_stage_that_does_not_drain_in_time_is_killed() {
     on_every_backend(|sandbox, backend| {
         for stage in ["conv", "log", "stat", "report"] {
-            let mut run = endless(sandbox, backend, "--truncate --interval 5ms --drain-timeout 200ms");
+            let mut run = endless(sandbox, backend, "--interval 5ms --drain-timeout 200ms");
             send(run.stage(stage), Signal::SIGSTOP);
             run.signal(Signal::SIGINT);
             let summary = run.finish().exited(4).summary();
