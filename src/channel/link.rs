@@ -84,61 +84,55 @@ impl Run {
                 Ok(Link::of(backend, [write], [read], name))
             }
             Backend::Fifo => {
-                let (name, held) = self.create_file(name, geometry, fifo::create)?;
+                let name = self.file(name)?;
+                let held = self.create(&name, || fifo::create(&name.path(), geometry))?;
                 self.held.push(held);
                 Ok(Link::of(backend, [], [], name.as_os_str()))
             }
             Backend::Socket => {
-                let (name, listener) = self.create_file(name, geometry, socket::create)?;
+                let name = self.file(name)?;
+                let listener = self.create(&name, || socket::create(&name.path()))?;
                 let (read, write) = fd::pipe()?;
                 Ok(Link::of(backend, [write], [listener, read], name.as_os_str()))
             }
-            Backend::Mq | Backend::Shm => {
-                let object = format!("/ipcpipe.{}.{name}", self.dir()?.id());
+            Backend::Mq => {
+                let name = self.object(name)?;
+                self.create(&KernelName::Queue(name.clone()), || mq::create(&name, geometry))?;
                 let (read, write) = fd::pipe()?;
-                let name = if backend == Backend::Mq { KernelName::Queue(object) } else { KernelName::Segment(object) };
-                self.create(name, |object| match object {
-                    KernelName::Queue(name) => mq::create(name, geometry),
-                    KernelName::Segment(name) => shm::create(name, geometry),
-                    KernelName::File(_) => Ok(()),
-                })
-                .map(|name| Link::of(backend, [write], [read], name.as_os_str()))
+                Ok(Link::of(backend, [write], [read], name))
+            }
+            Backend::Shm => {
+                let name = self.object(name)?;
+                self.create(&KernelName::Segment(name.clone()), || shm::create(&name, geometry))?;
+                let (read, write) = fd::pipe()?;
+                Ok(Link::of(backend, [write], [read], name))
             }
         }
     }
 
-    fn create_file(
-        &mut self,
-        name: &str,
-        geometry: Geometry,
-        make: fn(&std::path::Path, Geometry) -> Result<OwnedFd, Error>,
-    ) -> Result<(KernelName, OwnedFd), Error> {
-        let name = KernelName::File(self.dir()?.path().join(name));
-        let mut made = None;
-        let name = self.create(name, |name| {
-            made = Some(make(&name.path(), geometry)?);
-            Ok(())
-        })?;
-        made.map(|fd| (name, fd)).ok_or_else(|| Error::refused("cannot create", "link", "nothing was made"))
+    /// The name of a link that is a file in the run directory.
+    fn file(&mut self, link: &str) -> Result<KernelName, Error> {
+        Ok(KernelName::File(self.dir()?.path().join(link)))
+    }
+
+    /// The name of a link that is a queue or a segment: it carries the run's id.
+    fn object(&mut self, link: &str) -> Result<String, Error> {
+        Ok(format!("/ipcpipe.{}.{link}", self.dir()?.id()))
     }
 
     /// Notes the name first and makes the object second, so that no kill between the two leaves a stray.
-    fn create(
-        &mut self,
-        name: KernelName,
-        make: impl FnOnce(&KernelName) -> Result<(), Error>,
-    ) -> Result<KernelName, Error> {
-        self.dir()?.note(&name)?;
+    fn create<T>(&mut self, name: &KernelName, make: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        self.dir()?.note(name)?;
         self.names.push(name.clone());
-        make(&name)?;
-        Ok(name)
+        make()
     }
 
     fn dir(&mut self) -> Result<&mut RunDir, Error> {
-        if self.dir.is_none() {
-            self.dir = Some(RunDir::create()?);
-        }
-        self.dir.as_mut().ok_or_else(|| Error::refused("cannot create", "run directory", "it is gone"))
+        let dir = match self.dir.take() {
+            Some(dir) => dir,
+            None => RunDir::create()?,
+        };
+        Ok(self.dir.insert(dir))
     }
 
     /// What a person should know about where the names are, if it is not where they were told to be.

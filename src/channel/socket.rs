@@ -25,7 +25,7 @@ const MAX_PATH: usize = 107;
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
 /// Binds and listens at `path`, mode 0600. The name stays until [`KernelName`](super::KernelName) removes it.
-pub(crate) fn create(path: &Path, _: Geometry) -> Result<OwnedFd, Error> {
+pub(crate) fn create(path: &Path) -> Result<OwnedFd, Error> {
     let length = path.as_os_str().as_bytes().len();
     if length > MAX_PATH {
         let why = format!("the path has {length} bytes and a socket's at most {MAX_PATH}");

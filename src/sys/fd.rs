@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
@@ -99,10 +99,4 @@ pub fn set_nonblocking(fd: impl AsFd, on: bool) -> io::Result<()> {
     flags.set(OFlag::O_NONBLOCK, on);
     fcntl(fd.as_fd(), FcntlArg::F_SETFL(flags))?;
     Ok(())
-}
-
-/// The number of a descriptor, for a child's argument list.
-#[must_use]
-pub fn number(fd: &impl AsRawFd) -> RawFd {
-    fd.as_raw_fd()
 }
