@@ -3,6 +3,7 @@
 
 pub mod channel;
 mod error;
+pub mod manager;
 pub mod pipeline;
 pub mod record;
 pub mod stage;

@@ -1,0 +1,12 @@
+//! Named processes and threads: created, paused, resumed, ended, watched and explained.
+//!
+//! [`Command`] is what a manager can be told, [`protocol`] is how a client and a manager talk.
+
+pub mod command;
+pub mod name;
+pub mod protocol;
+pub mod spec;
+pub mod word;
+
+pub use command::{Command, Kind, Selector, Targets};
+pub use name::Name;

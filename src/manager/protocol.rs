@@ -1,0 +1,492 @@
+//! What travels over a control connection: one JSON object a line, in both directions.
+//!
+//! A client writes requests, `{"v":1,"cmd":["pause","p1"]}`, and reads answers. The answers to a request are any number
+//! of objects and one of type `end`, whose `exit` is the exit status that the command deserves. Requests of one
+//! connection are answered in their order. While one is under way, `{"v":1,"interrupt":true}` ends it: what it waits
+//! for goes on, and its `end` has exit 130.
+//!
+//! An object never holds the environment of a process.
+
+use serde::{Deserialize, Serialize};
+
+use crate::manager::command::Kind;
+use crate::manager::word::Word;
+
+/// The version of the protocol, the `v` of every object.
+pub const VERSION: u32 = 1;
+
+/// The longest request line in bytes, its newline included. A longer one is refused and skipped, and the connection
+/// goes on.
+pub const LONGEST_REQUEST: usize = 256 * 1024;
+
+/// One request line.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// [`VERSION`].
+    pub v: u32,
+    /// The words of the command.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cmd: Vec<Word>,
+    /// The directory that relative paths of the command start from, and in which a process without `--cwd` runs; the
+    /// manager's own if None.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<Word>,
+    /// Anything; comes back in the `end`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<serde_json::Value>,
+    /// Ends the request that is under way, instead of being one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interrupt: bool,
+}
+
+/// One answer line: an [`Answer`] and the version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// [`VERSION`].
+    pub v: u32,
+    /// What is answered.
+    #[serde(flatten)]
+    pub answer: Answer,
+}
+
+/// One object of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum Answer {
+    /// A process, for `list` and `show`.
+    Process(Box<ProcessRow>),
+    /// A thread, for `list` and `show`.
+    Thread(ThreadRow),
+    /// Something was done to one target.
+    Done(Deed),
+    /// One transition of a target, for `why`.
+    Transition(Transition),
+    /// A line that a target wrote, for `logs`.
+    Line(OutputLine),
+    /// Something that happened, for `events`.
+    Event(Event),
+    /// One command of a script, for `save`.
+    Command {
+        /// Its words.
+        words: Vec<Word>,
+    },
+    /// The name of something that lives, for `names`.
+    Name {
+        /// What it is.
+        kind: Kind,
+        /// The name.
+        name: String,
+    },
+    /// What `quit` is waiting for, said once.
+    Waiting {
+        /// Names of processes and of threads with an end.
+        names: Vec<String>,
+    },
+    /// How a manager ended: what `exit` cut short.
+    Ended {
+        /// Processes that were stopped.
+        processes: u32,
+        /// Threads that were stopped.
+        threads: u32,
+    },
+    /// Why a command, or a part of it, was not carried out.
+    Error(Refusal),
+    /// The request is answered.
+    End {
+        /// The exit status that the command deserves.
+        exit: u8,
+        /// The `id` of the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<serde_json::Value>,
+    },
+}
+
+impl Answer {
+    /// The line for it, newline included.
+    #[must_use]
+    pub fn line(self) -> String {
+        let mut line = serde_json::to_string(&Envelope { v: VERSION, answer: self })
+            .expect("answers have no maps with keys that are no strings, nor anything else that JSON lacks");
+        line.push('\n');
+        line
+    }
+}
+
+/// The state of a process or thread.
+///
+/// In JSON the word is in `status`; `code`, `signal` and `reason` stand beside it where there are such.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "kebab-case")]
+pub enum Status {
+    /// Not started yet: what it comes after has not happened.
+    Waiting,
+    /// Started, not ready yet.
+    Starting,
+    /// Runs.
+    Running,
+    /// Told to pause, and not everything of it is stopped yet.
+    Pausing,
+    /// Everything of it is stopped.
+    Paused,
+    /// Told to end, and not everything of it is gone yet.
+    Stopping,
+    /// Ended, and will be started again.
+    Backoff,
+    /// Exited with a code.
+    Exited {
+        /// The exit status.
+        code: i32,
+    },
+    /// Killed by a signal.
+    Killed {
+        /// Its name, `SIGTERM`.
+        signal: String,
+    },
+    /// Will not run any more.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// Gone, and nobody knows how it ended: it was not a child of this manager.
+    Gone,
+    /// A thread has done its task.
+    Done,
+    /// A thread was stopped before its task was done.
+    Stopped,
+    /// A thread's task panicked.
+    Panicked,
+}
+
+impl Status {
+    /// True if it will never run again by itself.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Exited { .. }
+                | Self::Killed { .. }
+                | Self::Failed { .. }
+                | Self::Gone
+                | Self::Done
+                | Self::Stopped
+                | Self::Panicked
+        )
+    }
+}
+
+/// A process as `list` and `show` tell of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProcessRow {
+    /// Counts from 1 in a manager's life and is never used twice.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// The process id, which is the process group's too; None while it has none.
+    pub pid: Option<u32>,
+    /// Its state.
+    #[serde(flatten)]
+    pub status: Status,
+    /// Processes of its tree that live.
+    pub processes: u32,
+    /// Seconds since it was started, or from start to end.
+    pub uptime_s: Option<f64>,
+    /// CPU time of the tree in percent of one CPU, over the uptime.
+    pub cpu_percent: Option<f64>,
+    /// Resident memory of the tree in KiB; shared pages count for each.
+    pub rss_kib: Option<u64>,
+    /// Restarts so far.
+    pub restarts: u32,
+    /// Ends with the manager.
+    pub daemon: bool,
+    /// The command.
+    pub command: Vec<Word>,
+    /// What `show` adds; not there in `list`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Details>,
+}
+
+/// What `show` tells of a process beyond `list`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Details {
+    /// Process ids of the tree, its first process first.
+    pub pids: Vec<u32>,
+    /// Working directory.
+    pub cwd: Option<Word>,
+    /// Nanoseconds since the epoch at the last start.
+    pub started_ns: Option<u64>,
+    /// The restart policy, as it is typed.
+    pub restart: String,
+    /// The condition for readiness, as it is typed.
+    pub ready: Option<String>,
+    /// What it comes after, as it is typed.
+    pub after: Vec<String>,
+    /// Running time that is left, in seconds.
+    pub timeout_left_s: Option<f64>,
+    /// Seconds until the next restart.
+    pub restart_in_s: Option<f64>,
+    /// Grace in seconds.
+    pub grace_s: f64,
+    /// Name of the stop signal.
+    pub stop_signal: String,
+    /// What the service says of itself (`STATUS=` of sd_notify(3)).
+    pub says: Option<String>,
+    /// Bytes of output that are kept.
+    pub output_bytes: u64,
+    /// File that gets the output too.
+    pub log_file: Option<Word>,
+}
+
+/// A thread as `list` and `show` tell of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThreadRow {
+    /// Counts from 1 in a manager's life and is never used twice.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// The kernel's thread id; None once it has ended.
+    pub tid: Option<u32>,
+    /// Its state.
+    #[serde(flatten)]
+    pub status: Status,
+    /// Seconds since it was started, or from start to end.
+    pub uptime_s: Option<f64>,
+    /// CPU time in percent of one CPU, over the uptime.
+    pub cpu_percent: Option<f64>,
+    /// The task.
+    pub command: Vec<Word>,
+    /// What the task returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<String>,
+}
+
+/// What was done to one target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deed {
+    /// What.
+    pub done: Done,
+    /// To a process or a thread.
+    pub kind: Kind,
+    /// Its ID.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// The process id or thread id, where it has or had one.
+    pub pid: Option<u32>,
+    /// Processes that were covered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u32>,
+    /// How long it took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<f64>,
+    /// The state after it.
+    #[serde(flatten)]
+    pub status: Status,
+    /// What is worth adding, in a clause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The things that can be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Done {
+    /// It was created: started, or waiting for its turn.
+    Created,
+    /// All of it is stopped.
+    Paused,
+    /// It runs on.
+    Resumed,
+    /// It has ended, as was asked for.
+    Ended,
+    /// It ended and was started again.
+    Restarted,
+    /// It got a signal.
+    Signalled,
+    /// It has ended, and somebody waited for that.
+    Awaited,
+    /// It is no longer in the list.
+    Forgotten,
+}
+
+/// One transition of a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    /// Nanoseconds since the epoch.
+    pub ts_ns: u64,
+    /// Its name.
+    pub name: String,
+    /// The state it went to.
+    #[serde(flatten)]
+    pub status: Status,
+    /// Why, in a clause: who asked, how it ended, which rule decided.
+    pub cause: String,
+    /// The process id or thread id at that time.
+    pub pid: Option<u32>,
+}
+
+/// A line that a target wrote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OutputLine {
+    /// Nanoseconds since the epoch when its last byte arrived.
+    pub ts_ns: u64,
+    /// Who wrote it.
+    pub name: String,
+    /// Where to.
+    pub stream: Stream,
+    /// The line without its newline; an array of bytes if it is no UTF-8.
+    pub text: Word,
+    /// Lines that were dropped before this one, because nobody read them in time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u64,
+    /// True if the line goes on in the next one: lines are cut at 64 KiB, and at the end of the stream.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}
+
+/// The stream that a line was written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Nanoseconds since the epoch.
+    pub ts_ns: u64,
+    /// How much it matters.
+    pub level: Level,
+    /// One word for what happened: `created`, `paused`, `exited`, ...
+    pub event: String,
+    /// Whom it is about; empty for the manager itself.
+    pub target: String,
+    /// The process id or thread id, where there is one.
+    pub pid: Option<u32>,
+    /// The same for a person, in one line.
+    pub msg: String,
+    /// Events that were dropped before this one, because nobody read them in time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost: u64,
+}
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// As asked for.
+    Info,
+    /// Not asked for, and handled.
+    Warning,
+    /// Something was not carried out.
+    Error,
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The reason as a word for programs.
+    pub code: Code,
+    /// Whom or what it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Names that may have been meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hint: Vec<String>,
+    /// The reason for a person: one line, complete without the other fields.
+    pub message: String,
+}
+
+/// The reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// The operation failed.
+    Failed,
+    /// The name belongs to something that lives.
+    NameTaken,
+    /// Processes survived everything.
+    Survivors,
+    /// The manager is ending and takes no new work.
+    Ending,
+    /// The words make no command.
+    Usage,
+    /// Nothing has this name, number or ID.
+    NotFound,
+    /// It does not run.
+    NotRunning,
+    /// No manager answers.
+    Unreachable,
+    /// It took too long.
+    TimedOut,
+    /// Somebody interrupted it.
+    Interrupted,
+}
+
+impl Code {
+    /// The exit status for it, as LSB and timeout(1) have them.
+    #[must_use]
+    pub fn exit(self) -> u8 {
+        match self {
+            Self::Failed | Self::NameTaken | Self::Survivors | Self::Ending => 1,
+            Self::Usage => 2,
+            Self::NotFound | Self::NotRunning => 3,
+            Self::Unreachable => 4,
+            Self::TimedOut => 124,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl Refusal {
+    /// A refusal without target or hint.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, target: None, hint: Vec::new(), message: message.into() }
+    }
+
+    /// Says whom it is about.
+    #[must_use]
+    pub fn about(mut self, target: impl Into<String>) -> Self {
+        self.target = Some(target.into());
+        self
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_one_flat_object_a_line() {
+        let row = ThreadRow {
+            id: 3,
+            name: "t1".into(),
+            tid: Some(42),
+            status: Status::Killed { signal: "SIGTERM".into() },
+            uptime_s: None,
+            cpu_percent: Some(0.5),
+            command: vec![Word::Text("tick".into()), Word::Bytes(vec![255])],
+            result: None,
+        };
+        let line = Answer::Thread(row.clone()).line();
+        let expected = "{\"v\":1,\"type\":\"thread\",\"id\":3,\"name\":\"t1\",\"tid\":42,\"status\":\"killed\",\
+            \"signal\":\"SIGTERM\",\"uptime_s\":null,\"cpu_percent\":0.5,\"command\":[\"tick\",[255]]}\n";
+        assert_eq!(line, expected);
+        let read: Envelope = serde_json::from_str(&line).unwrap();
+        assert_eq!(read, Envelope { v: VERSION, answer: Answer::Thread(row) });
+    }
+
+    #[test]
+    fn a_request_is_as_short_as_the_manual_says() {
+        let request: Request = serde_json::from_str(r#"{"v":1,"cmd":["pause","p1"]}"#).unwrap();
+        assert_eq!(request.cmd, [Word::Text("pause".into()), Word::Text("p1".into())]);
+        assert_eq!(serde_json::to_string(&request).unwrap(), r#"{"v":1,"cmd":["pause","p1"]}"#);
+    }
+}
