@@ -3,7 +3,10 @@
 //! [`Command`] is what a manager can be told, [`protocol`] is how a client and a manager talk.
 
 pub mod command;
+mod countdown;
 pub mod name;
+mod pattern;
+mod policy;
 pub mod protocol;
 pub mod spec;
 pub mod word;

@@ -24,6 +24,12 @@ impl From<&OsStr> for Word {
     }
 }
 
+impl From<&str> for Word {
+    fn from(word: &str) -> Self {
+        Self::Text(word.to_owned())
+    }
+}
+
 impl From<Word> for OsString {
     fn from(word: Word) -> Self {
         match word {

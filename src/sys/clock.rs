@@ -19,3 +19,9 @@ pub fn realtime_offset_ns() -> u64 {
 fn read(clock: ClockId) -> u64 {
     clock_gettime(clock).map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
 }
+
+/// CLOCK_REALTIME in nanoseconds since the epoch: a date, which may jump.
+#[must_use]
+pub fn realtime_ns() -> u64 {
+    read(ClockId::CLOCK_REALTIME)
+}
