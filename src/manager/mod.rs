@@ -1,15 +1,54 @@
 //! Named processes and threads: created, paused, resumed, ended, watched and explained.
 //!
-//! [`Command`] is what a manager can be told, [`protocol`] is how a client and a manager talk.
+//! [`Manager`] is a loop in one thread that serves any number of clients over one protocol, [`protocol`]. A prompt, a
+//! script and a program at the control socket are all clients of it. What it can be told is a [`Command`]; turning words
+//! into one is left to the program, so that there is one grammar.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `supervisor`, `serving`, `verbs`, `pending`, `ending` | the loop: clients, what they ask for, what takes time, the end |
+//! | `registry`, `pattern`, `order` | names, what a target means, what comes after what |
+//! | `process/`, `thread_entry`, `thread/` | one process or thread as a state machine |
+//! | `tree`, `guard`, `guardian` | all processes of a tree; the guard that ends daemons when the manager is killed |
+//! | `output`, `rotate`, `events`, `history`, `logd` | what was written and what happened |
+//! | `socket`, `connection`, `client`, `protocol` | the control socket and both ends of a connection |
 
+pub mod client;
 pub mod command;
+mod connection;
+mod context;
 mod countdown;
+mod ending;
+mod events;
+pub mod guard;
+mod guardian;
+mod history;
+mod journal;
+pub mod logd;
 pub mod name;
+mod order;
+mod output;
 mod pattern;
+mod pending;
 mod policy;
+mod process;
 pub mod protocol;
+mod ready;
+mod registry;
+mod ring;
+mod rotate;
+mod serving;
+pub mod socket;
 pub mod spec;
+mod supervisor;
+pub mod thread;
+mod thread_entry;
+mod tree;
+mod verbs;
 pub mod word;
 
 pub use command::{Command, Kind, Selector, Targets};
+pub use events::Sink;
 pub use name::Name;
+pub use socket::{BindError, Socket};
+pub use supervisor::{Manager, Options};
