@@ -6,7 +6,7 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `supervisor`, `serving`, `verbs`, `pending`, `ending` | the loop: clients, what they ask for, what takes time, the end |
+//! | `supervisor`, `serving`, `verbs`, `look`, `pending`, `ending` | the loop: clients, what they ask for, what takes time, the end |
 //! | `registry`, `pattern`, `order` | names, what a target means, what comes after what |
 //! | `process/`, `thread_entry`, `thread/` | one process or thread as a state machine |
 //! | `tree`, `guard`, `guardian` | all processes of a tree; the guard that ends daemons when the manager is killed |
@@ -25,6 +25,7 @@ mod guardian;
 mod history;
 mod journal;
 pub mod logd;
+mod look;
 pub mod name;
 mod order;
 mod output;

@@ -74,6 +74,11 @@ impl Thread {
         !matches!(self.spec.task, Task::Tick { .. })
     }
 
+    /// True between a pause and the resume.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.status(), Status::Pausing | Status::Paused)
+    }
+
     /// Asks it to pause at its next checkpoint.
     pub(crate) fn pause(&mut self, cx: &mut Context<'_>, asker: &str) {
         self.asker = asker.to_owned();

@@ -178,6 +178,16 @@ impl Process {
         matches!(self.status(), Status::Exited { code } if self.spec.ok_codes.contains(code))
     }
 
+    /// The tree, while its leader lives.
+    pub(crate) fn live_root(&self) -> Option<&Root> {
+        self.run.as_ref().filter(|run| run.leader.is_some()).map(|run| &run.root)
+    }
+
+    /// True while it has not been started because of what it comes after, and is not held back by a pause.
+    pub(crate) fn is_waiting(&self) -> bool {
+        *self.status() == Status::Waiting
+    }
+
     /// True while an end is under way.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stop.is_some()

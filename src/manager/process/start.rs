@@ -9,18 +9,19 @@ use std::time::Instant;
 
 use super::{Leader, Process, Run};
 use crate::Error;
-use crate::manager::context::Context;
+use crate::manager::command::Kind;
+use crate::manager::context::{Context, Subject};
 use crate::manager::countdown::Countdown;
 use crate::manager::journal::Record;
 use crate::manager::policy::Restarts;
 use crate::manager::process::probe::Probe;
-use crate::manager::protocol::{Level, Status, Stream};
+use crate::manager::protocol::{Code, Level, Refusal, Status, Stream};
 use crate::manager::rotate::RotatedFile;
 use crate::manager::spec::{Program, ProcessSpec, Ready, duration_text};
 use crate::manager::tree::Root;
 use crate::sys::child::Child;
 use crate::sys::handle::Handle;
-use crate::sys::{clock, fd, proc};
+use crate::sys::{clock, fd, proc, signal};
 
 /// The variable that all processes of a tree inherit, so that one that has left everything else is still known.
 const COOKIE: &str = "IPCPIPE_PROCESS";
@@ -39,11 +40,37 @@ impl Process {
         Ok(())
     }
 
+    /// Starts it when everything that it comes after has happened.
+    pub(crate) fn start_in_turn(&mut self, cx: &mut Context<'_>) {
+        self.restart(cx, "what it comes after has happened");
+    }
+
+    /// It never starts, because what it comes after cannot happen any more.
+    pub(crate) fn give_up(&mut self, cx: &mut Context<'_>, reason: &str) {
+        let status = Status::Failed { reason: reason.to_owned() };
+        self.turn_to(cx, status, Level::Error, "failed", "what it comes after did not happen");
+    }
+
+    /// Sends one signal to its process group, because `asker` wants it.
+    ///
+    /// # Errors
+    /// A refusal if nobody was there to get it.
+    pub(crate) fn signal(&mut self, cx: &mut Context<'_>, number: i32, asker: &str) -> Result<(), Refusal> {
+        let name = self.name().to_owned();
+        let reached = self.run.as_ref().is_some_and(|run| run.handle.signal_group(number));
+        if !reached {
+            return Err(Refusal::new(Code::NotRunning, format!("{name} has no process now")).about(name));
+        }
+        let subject = Subject { kind: Kind::Process, name: &name, pid: self.pid() };
+        cx.tell(Level::Info, "signalled", subject, &format!("{} by {asker}", signal::name(number)));
+        Ok(())
+    }
+
     /// Starts it again. If that fails it stays down, for a program that is gone does not come back by itself.
     pub(super) fn restart(&mut self, cx: &mut Context<'_>, cause: &str) {
         if let Err(error) = self.start(cx, cause) {
             let reason = error.to_string();
-            self.turn_to(cx, Status::Failed { reason }, Level::Error, "failed", "it cannot be started again");
+            self.turn_to(cx, Status::Failed { reason }, Level::Error, "failed", "it cannot be started");
         }
     }
 

@@ -1,0 +1,325 @@
+//! The loop: one thread, poll(2), and nothing that blocks.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::manager::command::Command;
+use crate::manager::context::{Context, Setup};
+use crate::manager::ending::Ending;
+use crate::manager::events::{EventLog, Sink};
+use crate::manager::guardian::Guardian;
+use crate::manager::journal::Journal;
+use crate::manager::process::Source;
+use crate::manager::protocol::{Event, Level, Refusal};
+use crate::manager::registry::{Entry, Registry};
+use crate::manager::serving::Client;
+use crate::manager::socket::Socket;
+use crate::sys::signal::{CHILD_ENDED, Signals};
+use crate::sys::wait::{Interest, wait_many};
+use crate::sys::wake::Waker;
+use crate::sys::{clock, handle, process, signal};
+
+/// How long the socket is left out of the waits when there is no descriptor for a new client.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// Turns words into a command.
+pub type Parse = Box<dyn Fn(&[OsString]) -> Result<Command, Refusal> + Send>;
+
+/// What a manager needs to be told.
+pub struct Options {
+    /// The grammar.
+    pub parse: Parse,
+    /// Program and first arguments of the built-in job; the name of the process and the period follow.
+    pub job: Vec<OsString>,
+    /// Program and arguments of the guard, which runs [`guard::run_guard`](crate::manager::guard::run_guard).
+    pub guard: Vec<OsString>,
+    /// Where clients of other processes connect; nowhere if None.
+    pub socket: Option<Socket>,
+    /// A directory for sockets of sd_notify(3); the temporary directory if None.
+    pub directory: Option<PathBuf>,
+    /// Where events are written to.
+    pub sink: Sink,
+    /// Take over what a manager that was killed at the same socket has left running.
+    pub adopt: bool,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("socket", &self.socket).field("adopt", &self.adopt).finish_non_exhaustive()
+    }
+}
+
+/// A manager of processes and threads.
+///
+/// It takes over the process that it runs in, as far as children go: it is their subreaper, and reaps every child of the
+/// process that has ended.
+pub struct Manager {
+    pub(super) parse: Parse,
+    pub(super) clients: Vec<Client>,
+    pub(super) registry: Registry,
+    pub(super) events: EventLog,
+    pub(super) leaders: HashSet<u32>,
+    pub(super) guardian: Guardian,
+    pub(super) setup: Setup,
+    pub(super) ending: Option<Ending>,
+    pub(super) waker: Waker,
+    pub(super) now: Instant,
+    socket: Option<Socket>,
+    /// No descriptor for a new client until then.
+    exhausted_until: Option<Instant>,
+    journal: Option<Journal>,
+    /// Number of events when the journal was last written.
+    journalled: u64,
+    children: Signals,
+    /// A child that nobody waited for yet was seen dead.
+    unreaped: bool,
+    /// Something is left to do that no descriptor announces.
+    pub(super) busy: bool,
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+/// Whose descriptor is ready.
+#[derive(Clone, Copy, Debug)]
+enum Token {
+    Children,
+    Waker,
+    Socket,
+    Client(usize),
+    Process(u64, Source),
+    Sink,
+}
+
+impl Manager {
+    /// Prepares one; [`run`](Self::run) makes it work.
+    ///
+    /// # Errors
+    /// The system's: descriptors, or a journal that cannot be read.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        let Options { parse, job, guard, socket, directory, sink, adopt } = options;
+        process::become_subreaper().map_err(|error| Error::os("cannot become subreaper", "", error))?;
+        signal::restore_default(&[CHILD_ENDED]).map_err(|error| Error::os("cannot catch", "SIGCHLD", error))?;
+        let children = Signals::catch(&[CHILD_ENDED]).map_err(|error| Error::os("cannot catch", "SIGCHLD", error))?;
+        let (journal, left) = match &socket {
+            Some(socket) => Journal::open(socket.path()).map(|(journal, left)| (Some(journal), left))?,
+            None => (None, Vec::new()),
+        };
+        let tag = format!("{}.{}", std::process::id(), clock::now_ns());
+        let directory = directory.unwrap_or_else(std::env::temp_dir);
+        let mut manager = Self {
+            parse,
+            clients: Vec::new(),
+            registry: Registry::default(),
+            events: EventLog::new(sink),
+            leaders: HashSet::new(),
+            guardian: Guardian::new(guard),
+            setup: Setup { job, tag, directory },
+            ending: None,
+            waker: Waker::new()?,
+            now: Instant::now(),
+            socket,
+            exhausted_until: None,
+            journal,
+            journalled: 0,
+            children,
+            unreaped: true,
+            busy: false,
+        };
+        manager.tell(Level::Info, "started", &format!("manager started, pid {}", std::process::id()));
+        manager.take_over(left, adopt);
+        Ok(manager)
+    }
+
+    /// A connection for a client in this process, who is called `label` where it is said who asked for something.
+    ///
+    /// # Errors
+    /// EMFILE.
+    pub fn connect(&mut self, label: &str) -> std::io::Result<UnixStream> {
+        let (ours, theirs) = UnixStream::pair()?;
+        self.clients.push(Client::new(ours, label.to_owned())?);
+        Ok(theirs)
+    }
+
+    /// Serves until a client tells it to end, and everything that it started is gone.
+    ///
+    /// # Errors
+    /// The system's, if it cannot wait for events any more; then everything is killed.
+    pub fn run(mut self) -> Result<(), Error> {
+        while !self.is_over() {
+            self.turn()?;
+        }
+        self.farewell();
+        Ok(())
+    }
+
+    /// One turn: wait until something can be done, and do all that can be done.
+    fn turn(&mut self) -> Result<(), Error> {
+        let ready = self.wait().map_err(|error| Error::os("cannot wait for", "events", error))?;
+        self.now = Instant::now();
+        self.busy = false;
+        let mut sources: Vec<(u64, Source)> = Vec::new();
+        for token in ready {
+            match token {
+                Token::Children => {
+                    self.children.take();
+                    self.unreaped = true;
+                }
+                Token::Waker => self.waker.clear(),
+                Token::Socket => self.accept(),
+                Token::Client(at) => self.clients[at].hear(),
+                Token::Process(id, source) => sources.push((id, source)),
+                Token::Sink => {}
+            }
+        }
+        self.step_entries(&sources);
+        self.start_waiting();
+        self.serve_clients();
+        self.step_ending();
+        self.reap_strays();
+        self.renew_guard();
+        self.write_journal();
+        self.events.flush(self.now);
+        self.clients.retain_mut(Client::stays);
+        Ok(())
+    }
+
+    fn wait(&self) -> std::io::Result<Vec<Token>> {
+        let mut tokens = vec![Token::Children, Token::Waker];
+        let mut fds = vec![(self.children.as_fd(), Interest::Read), (self.waker.as_fd(), Interest::Read)];
+        let mut add = |token, fd, interest| {
+            tokens.push(token);
+            fds.push((fd, interest));
+        };
+        let exhausted = self.exhausted_until.is_some_and(|until| until > Instant::now());
+        if let Some(socket) = self.socket.as_ref().filter(|_| !exhausted) {
+            add(Token::Socket, socket.as_fd(), Interest::Read);
+        }
+        for (at, client) in self.clients.iter().enumerate() {
+            client.watch(|fd, interest| add(Token::Client(at), fd, interest));
+        }
+        for process in self.registry.processes() {
+            process.watch(|source, fd| add(Token::Process(process.id, source), fd, Interest::Read));
+        }
+        self.events.watch(|fd: BorrowedFd<'_>, interest| add(Token::Sink, fd, interest));
+        let ready = wait_many(&fds, self.deadline(exhausted))?;
+        let ready = ready.into_iter().zip(tokens).filter(|(readiness, _)| readiness.any());
+        Ok(ready.map(|(_, token)| token).collect())
+    }
+
+    /// When to look again though no descriptor is ready; None: never.
+    fn deadline(&self, exhausted: bool) -> Option<Instant> {
+        let processes = self.registry.processes().filter_map(|process| process.next_step());
+        let clients = self.clients.iter().filter_map(Client::deadline);
+        let others = [
+            self.busy.then_some(self.now),
+            exhausted.then_some(self.exhausted_until).flatten(),
+            self.ending.as_ref().and_then(Ending::deadline),
+            self.events.deadline(),
+        ];
+        processes.chain(clients).chain(others.into_iter().flatten()).min()
+    }
+
+    fn accept(&mut self) {
+        use crate::manager::socket::Accept;
+
+        while let Some(socket) = &self.socket {
+            match socket.accept() {
+                Accept::Client(stream) => {
+                    if let Some(client) = Client::of_peer(stream, self.clients.len()) {
+                        self.clients.push(client);
+                    }
+                }
+                Accept::Nobody => return self.exhausted_until = None,
+                Accept::Exhausted => return self.exhausted_until = self.now.checked_add(EXHAUSTED),
+            }
+        }
+    }
+
+    /// The registry, and what its entries need besides.
+    pub(super) fn parts(&mut self) -> (&mut Registry, Context<'_>) {
+        let cx = Context {
+            now: self.now,
+            events: &mut self.events,
+            leaders: &mut self.leaders,
+            guardian: &mut self.guardian,
+            ending: self.ending.is_some(),
+            setup: &self.setup,
+        };
+        (&mut self.registry, cx)
+    }
+
+    fn step_entries(&mut self, sources: &[(u64, Source)]) {
+        let (registry, mut cx) = self.parts();
+        let mut mine = Vec::new();
+        for (id, entry) in registry.iter_mut() {
+            match entry {
+                Entry::Process(process) => {
+                    mine.clear();
+                    mine.extend(sources.iter().filter(|(whose, _)| *whose == id).map(|(_, source)| *source));
+                    if !mine.is_empty() || process.next_step().is_some_and(|at| at <= cx.now) {
+                        process.step(&mut cx, &mine);
+                    }
+                }
+                Entry::Thread(thread) => thread.step(&mut cx),
+            }
+        }
+    }
+
+    /// Reaps children that are nobody's leader: processes of a tree that lost their parents and came to this manager, its
+    /// subreaper. Leaders are left to those who want their status.
+    fn reap_strays(&mut self) {
+        while std::mem::take(&mut self.unreaped) {
+            match handle::next_dead() {
+                Some(pid) if self.leaders.contains(&pid) || self.guardian.pid() == Some(pid) => {
+                    // Its pidfd wakes the loop, and until it is reaped it hides what is behind it.
+                    self.busy = true;
+                    self.unreaped = true;
+                    return;
+                }
+                Some(pid) => {
+                    handle::reap(pid);
+                    self.unreaped = true;
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn renew_guard(&mut self) {
+        let daemons = self.registry.processes().filter(|process| process.spec.daemon);
+        if self.guardian.renew(daemons.filter_map(|process| process.live_root())) {
+            self.tell(Level::Warning, "guard-renewed", "the guard of the daemons had ended; there is a new one");
+        }
+    }
+
+    fn write_journal(&mut self) {
+        let Some(journal) = &mut self.journal else { return };
+        if self.journalled == self.events.count() {
+            return;
+        }
+        self.journalled = self.events.count();
+        let now = self.now;
+        let records = self.registry.processes().filter(|process| !process.spec.daemon);
+        if let Err(error) = journal.write(records.filter_map(|process| process.record(now))) {
+            self.tell(Level::Error, "journal-failed", &error.to_string());
+            self.journalled = self.events.count();
+        }
+    }
+
+    /// An event about the manager itself.
+    pub(super) fn tell(&mut self, level: Level, event: &str, msg: &str) {
+        let (event, msg) = (event.to_owned(), msg.to_owned());
+        let ts_ns = clock::realtime_ns();
+        self.events.push(Event { ts_ns, level, event, target: String::new(), pid: None, msg, lost: 0 });
+    }
+}
