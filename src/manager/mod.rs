@@ -6,6 +6,9 @@ pub mod command;
 pub mod name;
 pub mod protocol;
 pub mod spec;
+#[cfg(test)]
+mod testing;
+pub(crate) mod tree;
 pub mod word;
 
 pub use command::{Command, Kind, Selector, Targets};

@@ -4,7 +4,12 @@
 pub mod child;
 pub mod clock;
 pub mod fd;
+pub mod handle;
+pub mod proc;
 pub mod process;
 pub(crate) mod semaphore;
 pub mod signal;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod wait;
+pub mod wake;
