@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 
 use crate::Error;
 use crate::sys::fd::Inheritable;
+use crate::sys::handle::{self, Handle};
 use crate::sys::wait::{self, Interest};
 
 /// A child process that this process spawned and has not yet reaped.
@@ -117,6 +118,32 @@ impl Child {
             // ESRCH, the only possible failure on our own child, means it has ended.
             let _ = rustix::process::pidfd_send_signal(&self.pidfd, signal);
         }
+    }
+
+    /// Sends `signal`, a raw number, to the whole process group that the child leads; one that it was spawned with, say by
+    /// `process_group(0)`. True if it reached somebody, which it does as long as anybody is in the group, be the child
+    /// reaped or not. Only on a kernel before 6.9 it needs the child unreaped, whose number nobody else can have.
+    pub fn signal_group(&self, signal: i32) -> bool {
+        match handle::signal_group(self.pidfd.as_fd(), signal) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.ended.is_none() => {
+                handle::signal_group_number(self.pid(), signal).is_ok()
+            }
+            sent => sent.is_ok(),
+        }
+    }
+
+    /// The read ends of its standard output and standard error, where the command asked for pipes; each at most once.
+    pub fn take_output(&mut self) -> (Option<OwnedFd>, Option<OwnedFd>) {
+        let (output, error) = (self.process.stdout.take(), self.process.stderr.take());
+        (output.map(OwnedFd::from), error.map(OwnedFd::from))
+    }
+
+    /// A second hold on the child that outlives this one.
+    ///
+    /// # Errors
+    /// EMFILE: the process is out of descriptors.
+    pub fn handle(&self) -> io::Result<Handle> {
+        self.pidfd.try_clone().map(Handle::of)
     }
 
     /// Reaps the child if it has ended; never blocks. The pidfd becomes readable at that moment.

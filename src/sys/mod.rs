@@ -4,9 +4,17 @@
 pub mod child;
 pub mod clock;
 pub mod fd;
+pub mod handle;
+pub mod proc;
 pub mod process;
 pub(crate) mod runtime;
 pub(crate) mod semaphore;
 pub mod signal;
+<<<<<<< HEAD
 pub(crate) mod socket;
+=======
+#[cfg(test)]
+pub(crate) mod testing;
+>>>>>>> helper-a
 pub mod wait;
+pub mod wake;

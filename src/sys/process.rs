@@ -25,3 +25,19 @@ pub fn on_parent_death(signal: Signal) -> io::Result<()> {
     prctl::set_pdeathsig(signal)?;
     Ok(())
 }
+
+/// Makes this process the one that adopts the orphans among its descendants (PR_SET_CHILD_SUBREAPER), instead of init.
+/// It has to reap them: [`next_dead`](crate::sys::handle::next_dead). Holds for the whole process, and not for children.
+///
+/// # Errors
+/// None in practice.
+pub fn become_subreaper() -> io::Result<()> {
+    prctl::set_child_subreaper(true)?;
+    Ok(())
+}
+
+/// The kernel's number of the calling thread, as `ps -L` and `top -H` show it.
+#[must_use]
+pub fn thread_id() -> u32 {
+    nix::unistd::gettid().as_raw() as u32
+}

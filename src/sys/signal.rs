@@ -178,3 +178,32 @@ pub fn die_by(signal: i32) -> ! {
 pub fn name(number: i32) -> String {
     Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
 }
+
+/// The number of the signal that is written as `TERM`, `SIGTERM`, `sigterm` or `15`; None for what is no signal. A
+/// real-time signal has a number only, 34 to 64.
+#[must_use]
+pub fn number(text: &str) -> Option<i32> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().ok().filter(|number| (1..=64).contains(number));
+    }
+    let upper = text.to_ascii_uppercase();
+    let full = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+    full.parse::<Signal>().ok().map(|signal| signal as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_known_by_name_and_number() {
+        for text in ["TERM", "SIGTERM", "sigterm", "Term", "15", "015"] {
+            assert_eq!(number(text), Some(15), "{text}");
+        }
+        assert_eq!((number("64"), number("USR1"), number("1")), (Some(64), Some(10), Some(1)));
+        for text in ["", "0", "65", "-1", "+15", "SIG", "SIGSIGTERM", "TERMINATE", "99999999999"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+        assert!((1..=31).all(|signal| number(&name(signal)) == Some(signal)));
+    }
+}

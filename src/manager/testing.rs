@@ -1,0 +1,22 @@
+//! For tests with real trees of processes.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use super::tree::Root;
+use crate::sys::child::Child;
+use crate::sys::proc;
+
+/// A shell with a group and a cookie of its own, which has said `lines` pids of descendants.
+pub(crate) fn tree(cookie: &str, script: &str, lines: usize) -> (Child, Root, Vec<u32>) {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
+    command.env("IPCPIPE_PROCESS", cookie);
+    let mut child = Child::spawn(&mut command, []).unwrap();
+    let output = BufReader::new(std::fs::File::from(child.take_output().0.unwrap()));
+    let said = output.lines().take(lines).map(|line| line.unwrap().parse().unwrap()).collect();
+    let start_ticks = proc::stat(child.pid()).unwrap().start_ticks;
+    let root = Root { pid: child.pid(), start_ticks, cookie: format!("IPCPIPE_PROCESS={cookie}") };
+    (child, root, said)
+}
