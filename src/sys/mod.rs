@@ -5,6 +5,8 @@ pub mod child;
 pub mod clock;
 pub mod fd;
 pub mod process;
+pub(crate) mod runtime;
 pub(crate) mod semaphore;
 pub mod signal;
+pub(crate) mod socket;
 pub mod wait;
