@@ -7,8 +7,16 @@ pub mod command;
 // The loop that uses these comes with another commit, and takes the permission away.
 #[cfg_attr(not(test), allow(dead_code))]
 mod connection;
+#[cfg_attr(not(test), allow(dead_code))]
+mod date;
 pub mod name;
+#[cfg_attr(not(test), allow(dead_code))]
+mod output;
 pub mod protocol;
+#[cfg_attr(not(test), allow(dead_code))]
+mod ring;
+#[cfg_attr(not(test), allow(dead_code))]
+mod rotate;
 #[cfg_attr(not(test), allow(dead_code))]
 pub mod socket;
 pub mod spec;
