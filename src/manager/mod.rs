@@ -9,6 +9,8 @@ pub mod command;
 mod connection;
 #[cfg_attr(not(test), allow(dead_code))]
 mod date;
+#[cfg_attr(not(test), allow(dead_code))]
+mod events;
 pub mod name;
 #[cfg_attr(not(test), allow(dead_code))]
 mod output;
@@ -17,6 +19,8 @@ pub mod protocol;
 mod ring;
 #[cfg_attr(not(test), allow(dead_code))]
 mod rotate;
+#[cfg_attr(not(test), allow(dead_code))]
+pub mod sink;
 #[cfg_attr(not(test), allow(dead_code))]
 pub mod socket;
 pub mod spec;
