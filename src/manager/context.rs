@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::manager::command::Kind;
-use crate::manager::events::EventLog;
+use crate::manager::event_log::EventLog;
 use crate::manager::guardian::Guardian;
 use crate::manager::protocol::{Event, Level};
 use crate::sys::clock;

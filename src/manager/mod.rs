@@ -10,7 +10,7 @@
 //! | `registry`, `pattern`, `order` | names, what a target means, what comes after what |
 //! | `process/`, `thread_entry`, `thread/` | one process or thread as a state machine |
 //! | `tree`, `guard`, `guardian` | all processes of a tree; the guard that ends daemons when the manager is killed |
-//! | `output`, `rotate`, `events`, `history`, `logd` | what was written and what happened |
+//! | `output`, `rotate`, `ring`, `events`, `event_log`, `sink`, `history`, `logd` | what was written and what happened |
 //! | `socket`, `connection`, `client`, `protocol` | the control socket and both ends of a connection |
 
 pub mod client;
@@ -18,7 +18,9 @@ pub mod command;
 mod connection;
 mod context;
 mod countdown;
+mod date;
 mod ending;
+mod event_log;
 mod events;
 pub mod guard;
 mod guardian;
@@ -39,9 +41,12 @@ mod registry;
 mod ring;
 mod rotate;
 mod serving;
+pub mod sink;
 pub mod socket;
 pub mod spec;
 mod supervisor;
+#[cfg(test)]
+mod testing;
 pub mod thread;
 mod thread_entry;
 mod tree;
@@ -49,7 +54,7 @@ mod verbs;
 pub mod word;
 
 pub use command::{Command, Kind, Selector, Targets};
-pub use events::Sink;
+pub use sink::Sink;
 pub use name::Name;
 pub use socket::{BindError, Socket};
 pub use supervisor::{Manager, Options};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::manager::events::EventLog;
+use crate::manager::event_log::EventLog;
 use crate::manager::output::Output;
 use crate::manager::process::{Manner, Process, pids};
 use crate::manager::protocol::{Answer, Code, Deed, Done, OutputLine, Refusal, Status};

@@ -12,13 +12,14 @@ use crate::Error;
 use crate::manager::command::Command;
 use crate::manager::context::{Context, Setup};
 use crate::manager::ending::Ending;
-use crate::manager::events::{EventLog, Sink};
+use crate::manager::event_log::EventLog;
 use crate::manager::guardian::Guardian;
 use crate::manager::journal::Journal;
 use crate::manager::process::Source;
 use crate::manager::protocol::{Event, Level, Refusal};
 use crate::manager::registry::{Entry, Registry};
 use crate::manager::serving::Client;
+use crate::manager::sink::Sink;
 use crate::manager::socket::Socket;
 use crate::sys::signal::{CHILD_ENDED, Signals};
 use crate::sys::wait::{Interest, wait_many};
@@ -120,7 +121,7 @@ impl Manager {
             parse,
             clients: Vec::new(),
             registry: Registry::default(),
-            events: EventLog::new(sink),
+            events: EventLog::open(&sink)?,
             leaders: HashSet::new(),
             guardian: Guardian::new(guard),
             setup: Setup { job, tag, directory },

@@ -6,7 +6,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::sys::stat::Mode;
 use nix::unistd::pipe2;
 
 use crate::Error;
@@ -82,6 +83,18 @@ pub fn adopt(raw: RawFd) -> Result<OwnedFd, Error> {
     }
     // SAFETY: the descriptor is open and came over an exec, so nothing in this process owns it yet.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// A read end of the pipe that process `pid` has at descriptor `raw`, without blocking reads: the kernel opens a pipe anew
+/// through proc_pid_fd(5), as it does a FIFO. None if it is no pipe, or belongs to somebody else.
+#[must_use]
+pub fn tap(pid: u32, raw: RawFd) -> Option<OwnedFd> {
+    let path = format!("/proc/{pid}/fd/{raw}");
+    let target = std::fs::read_link(&path).ok()?;
+    if !target.to_string_lossy().starts_with("pipe:") {
+        return None;
+    }
+    open(path.as_str(), OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty()).ok()
 }
 
 fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {

@@ -10,11 +10,8 @@ pub mod process;
 pub(crate) mod runtime;
 pub(crate) mod semaphore;
 pub mod signal;
-<<<<<<< HEAD
 pub(crate) mod socket;
-=======
 #[cfg(test)]
 pub(crate) mod testing;
->>>>>>> helper-a
 pub mod wait;
 pub mod wake;

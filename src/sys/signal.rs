@@ -22,6 +22,18 @@ pub fn requests() -> impl Iterator<Item = Signal> {
     REQUESTS.into_iter().filter(|&signal| signal != Signal::SIGHUP || !is_ignored(signal))
 }
 
+/// The signal that a parent gets when a child ends.
+pub const CHILD_ENDED: Signal = Signal::SIGCHLD;
+
+/// Stops a process; it cannot be caught.
+pub const STOP: i32 = Signal::SIGSTOP as i32;
+
+/// Lets a stopped process go on.
+pub const CONT: i32 = Signal::SIGCONT as i32;
+
+/// Ends a process; it cannot be caught.
+pub const KILL: i32 = Signal::SIGKILL as i32;
+
 /// The number of the signal that a writer gets whose reader has gone.
 pub const BROKEN_PIPE: i32 = Signal::SIGPIPE as i32;
 

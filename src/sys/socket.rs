@@ -44,6 +44,12 @@ pub(crate) fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
     Ok(getsockopt(stream, sockopt::PeerCredentials)?.uid())
 }
 
+/// The process id that the peer had when it connected; None if that cannot be said here, as in another pid namespace.
+pub(crate) fn peer_pid(stream: &UnixStream) -> Option<u32> {
+    let credentials = getsockopt(stream, sockopt::PeerCredentials).ok()?;
+    u32::try_from(credentials.pid()).ok().filter(|&pid| pid != 0)
+}
+
 /// Binds and listens at `path`, mode 0600 from the first moment on. Accepting does not block.
 ///
 /// # Errors

@@ -6,9 +6,7 @@ use std::io::{ErrorKind, Read};
 use super::{Process, Source};
 use crate::manager::command::Kind;
 use crate::manager::context::{Context, Subject};
-use crate::manager::output::Output;
 use crate::manager::protocol::{Level, Stream};
-use crate::manager::rotate::RotatedFile;
 use crate::sys::clock;
 
 /// What is read at once from one pipe: the size of a pipe, so that one loud process does not keep the manager from the
@@ -20,9 +18,10 @@ const DRAIN: usize = 16;
 
 impl Process {
     pub(super) fn read_pipes(&mut self, cx: &mut Context<'_>, ready: &[Source]) {
-        let Some(run) = &mut self.run else { return };
         // From the last to the first, so that a place stays true when a later one goes.
-        for at in (0..run.pipes.len()).rev().filter(|at| ready.contains(&Source::Pipe(*at))) {
+        let pipes = self.run.as_ref().map_or(0, |run| run.pipes.len());
+        for at in (0..pipes).rev().filter(|at| ready.contains(&Source::Pipe(*at))) {
+            let Some(run) = &mut self.run else { return };
             let (stream, pipe) = &run.pipes[at];
             let mut chunk = vec![0; CHUNK];
             match read(pipe, &mut chunk) {
@@ -30,11 +29,13 @@ impl Process {
                     self.output.end(*stream, clock::realtime_ns());
                     run.pipes.remove(at);
                 }
-                Some(n) => take(&mut self.output, &mut self.log_file, *stream, &chunk[..n]),
+                Some(n) => {
+                    let stream = *stream;
+                    self.take(cx, stream, &chunk[..n]);
+                }
                 None => {}
             }
         }
-        self.note_log_trouble(cx);
     }
 
     /// Takes what the pipes still hold when the leader has ended; descendants may hold them open and go on.
@@ -46,18 +47,13 @@ impl Process {
         }
     }
 
-    fn note_log_trouble(&mut self, cx: &mut Context<'_>) {
-        if let Some(error) = self.log_file.as_mut().and_then(|file| file.take_error()) {
+    fn take(&mut self, cx: &mut Context<'_>, stream: Stream, bytes: &[u8]) {
+        self.output.push(stream, bytes, clock::realtime_ns());
+        let written = self.log_file.as_mut().map_or(Ok(()), |file| file.write(bytes));
+        if let Err(error) = written {
             let subject = Subject { kind: Kind::Process, name: self.spec.name.as_str(), pid: self.pid() };
             cx.tell(Level::Error, "log-failed", subject, &error.to_string());
         }
-    }
-}
-
-fn take(output: &mut Output, file: &mut Option<RotatedFile>, stream: Stream, bytes: &[u8]) {
-    output.push(stream, bytes, clock::realtime_ns());
-    if let Some(file) = file {
-        file.write(bytes);
     }
 }
 
