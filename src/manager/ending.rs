@@ -173,8 +173,8 @@ impl Manager {
     pub(super) fn farewell(&mut self) {
         self.tell(Level::Info, "ended", "manager ended");
         self.guardian.dismiss();
-        self.events.close();
         let end = Instant::now() + FAREWELL;
+        self.events.finish(end);
         for client in &mut self.clients {
             client.send_rest(end);
         }

@@ -8,7 +8,7 @@ use crate::manager::events::Events;
 use crate::manager::protocol::{Event, Level};
 use crate::manager::sink::{Log, Sink};
 use crate::sys::clock;
-use crate::sys::wait::Interest;
+use crate::sys::wait::{Interest, wait};
 
 /// The events of a manager and its log.
 #[derive(Debug)]
@@ -76,7 +76,17 @@ impl EventLog {
     }
 
     /// Writes what can be written now.
-    pub(crate) fn flush(&mut self, now: Instant) {
-        self.log.flush(now);
+    pub(crate) fn flush(&mut self) {
+        self.log.flush();
+    }
+
+    /// Writes what is left, until `end` at most.
+    pub(crate) fn finish(&mut self, end: Instant) {
+        while let Some(fd) = self.log.waits_for() {
+            if !wait([(fd, Interest::Write)], Some(end)).is_ok_and(|[log]| log.ready) {
+                return;
+            }
+            self.log.flush();
+        }
     }
 }

@@ -57,4 +57,4 @@ pub use command::{Command, Kind, Selector, Targets};
 pub use sink::Sink;
 pub use name::Name;
 pub use socket::{BindError, Socket};
-pub use supervisor::{Manager, Options};
+pub use supervisor::{Manager, Options, Parse};

@@ -14,8 +14,8 @@ use crate::manager::context::{Context, Setup};
 use crate::manager::ending::Ending;
 use crate::manager::event_log::EventLog;
 use crate::manager::guardian::Guardian;
-use crate::manager::journal::Journal;
-use crate::manager::process::Source;
+use crate::manager::journal::{Journal, Record};
+use crate::manager::process::{Process, Source};
 use crate::manager::protocol::{Event, Level, Refusal};
 use crate::manager::registry::{Entry, Registry};
 use crate::manager::serving::Client;
@@ -189,7 +189,7 @@ impl Manager {
         self.reap_strays();
         self.renew_guard();
         self.write_journal();
-        self.events.flush(self.now);
+        self.events.flush();
         self.clients.retain_mut(Client::stays);
         Ok(())
     }
@@ -314,6 +314,24 @@ impl Manager {
         if let Err(error) = journal.write(records.filter_map(|process| process.record(now))) {
             self.tell(Level::Error, "journal-failed", &error.to_string());
             self.journalled = self.events.count();
+        }
+    }
+
+    /// Takes over what a dead manager left, or says that it is left.
+    fn take_over(&mut self, left: Vec<Record>, adopt: bool) {
+        for record in left {
+            let words: Vec<OsString> = record.words.iter().cloned().map(OsString::from).collect();
+            let Ok(Command::CreateProcess(spec)) = (self.parse)(&words) else { continue };
+            if !adopt {
+                let name = spec.name.as_str();
+                let msg = format!("an earlier manager left {name}, pid {}; serve --adopt takes it over", record.pid);
+                self.tell(Level::Warning, "left-behind", &msg);
+                continue;
+            }
+            let id = self.registry.next_id();
+            let (registry, mut cx) = self.parts();
+            let process = Process::adopt(&mut cx, id, *spec, &record);
+            registry.insert(id, Entry::Process(Box::new(process)));
         }
     }
 

@@ -27,11 +27,16 @@ impl Root {
     /// looks agree, the second at all processes of the system: none that existed before the second can be missing there,
     /// and none that the first found stopped can have made a new one since.
     pub(crate) fn members(&self, is_other_leader: &dyn Fn(u32) -> bool) -> Vec<Stat> {
-        let found = self.walk(&View::Family, is_other_leader);
+        let found = self.glance(is_other_leader);
         match found.iter().all(Stat::is_stopped) {
             true => self.walk(&View::all(), is_other_leader),
             false => found,
         }
+    }
+
+    /// As [`members`](Self::members), by one cheap look: for a list, and where another look follows.
+    pub(crate) fn glance(&self, is_other_leader: &dyn Fn(u32) -> bool) -> Vec<Stat> {
+        self.walk(&View::Family, is_other_leader)
     }
 
     /// As [`members`](Self::members) for a process that is no ancestor of the tree: the leader and what has the cookie,
@@ -55,10 +60,10 @@ impl Root {
         let has_group = leader.as_ref().is_none_or(|stat| stat.start_ticks == self.start_ticks);
         let mut tree = Tree::default();
         leader.into_iter().filter(|_| has_group).for_each(|leader| tree.add(leader, view));
-        for adopted in view.children(std::process::id()) {
-            let is_foreign = adopted.pid == self.pid || is_other_leader(adopted.pid);
+        let is_known = |pid| pid == self.pid || is_other_leader(pid);
+        for adopted in view.children_except(std::process::id(), &is_known) {
             let is_in_group = has_group && adopted.group == self.pid;
-            if !is_foreign && (is_in_group || proc::environ_has(adopted.pid, &self.cookie)) {
+            if is_in_group || proc::environ_has(adopted.pid, &self.cookie) {
                 tree.add(adopted, view);
             }
         }
@@ -122,11 +127,20 @@ impl View {
     }
 
     fn children(&self, pid: u32) -> Vec<Stat> {
+        self.children_except(pid, &|_| false)
+    }
+
+    /// Without those that `is_known`, which then need not be read: a manager has many children, and knows nearly all.
+    fn children_except(&self, pid: u32, is_known: &dyn Fn(u32) -> bool) -> Vec<Stat> {
         match self {
-            Self::Family => proc::children(pid).into_iter().filter_map(proc::stat).collect(),
+            Self::Family => {
+                let unknown = proc::children(pid).into_iter().filter(|child| !is_known(*child));
+                unknown.filter_map(proc::stat).collect()
+            }
             Self::All(everybody) => {
                 let from = everybody.partition_point(|stat| stat.parent < pid);
-                everybody[from..].iter().take_while(|stat| stat.parent == pid).cloned().collect()
+                let children = everybody[from..].iter().take_while(|stat| stat.parent == pid);
+                children.filter(|child| !is_known(child.pid)).cloned().collect()
             }
         }
     }

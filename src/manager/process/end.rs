@@ -62,7 +62,7 @@ impl Process {
     }
 
     /// How the last run ended: `exited with 3`.
-    pub(super) fn end_text(&self) -> String {
+    pub(crate) fn end_text(&self) -> String {
         match self.end() {
             Some(End::Exited(code)) => format!("exited with {code}"),
             Some(End::Killed(signal)) => format!("ended by {}", signal_name(signal)),

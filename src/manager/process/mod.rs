@@ -79,6 +79,13 @@ struct Run {
     timeout: Option<Countdown>,
 }
 
+impl Run {
+    /// Says of a child of the manager that it leads another tree.
+    fn is_foreign(&self, leaders: &HashSet<u32>) -> impl Fn(u32) -> bool {
+        |pid| pid != self.root.pid && leaders.contains(&pid)
+    }
+}
+
 /// The first process of a tree.
 #[derive(Debug)]
 enum Leader {
@@ -193,12 +200,14 @@ impl Process {
         self.stop.is_some()
     }
 
-    /// Live processes of its tree, its leader first.
+    /// Live processes of its tree, its leader first, by one cheap look.
     pub(crate) fn members(&self, leaders: &HashSet<u32>) -> Vec<Stat> {
-        match &self.run {
-            Some(run) => run.root.members(&|pid| pid != run.root.pid && leaders.contains(&pid)),
-            None => Vec::new(),
-        }
+        self.run.as_ref().map_or_else(Vec::new, |run| run.root.glance(&run.is_foreign(leaders)))
+    }
+
+    /// The same as a proof: an empty answer means that nobody is left, and one in which all are stopped means that.
+    fn proven_members(&self, leaders: &HashSet<u32>) -> Vec<Stat> {
+        self.run.as_ref().map_or_else(Vec::new, |run| run.root.members(&run.is_foreign(leaders)))
     }
 
     /// Notes a transition and tells of it.

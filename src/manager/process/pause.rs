@@ -45,7 +45,7 @@ impl Process {
     /// Looks whether everything is stopped, and stops what is not: a process may fork until it is.
     pub(super) fn step_pause(&mut self, cx: &mut Context<'_>) {
         let Some(mut pause) = self.pause.take_if(|pause| pause.look_at <= cx.now) else { return };
-        let members = self.members(cx.leaders);
+        let members = self.proven_members(cx.leaders);
         let group = self.pid().unwrap_or_default();
         if !members.is_empty() && members.iter().all(|member| member.is_stopped()) {
             let n = members.len();

@@ -18,23 +18,23 @@ const DRAIN: usize = 16;
 
 impl Process {
     pub(super) fn read_pipes(&mut self, cx: &mut Context<'_>, ready: &[Source]) {
-        // From the last to the first, so that a place stays true when a later one goes.
+        let mut closed = Vec::new();
         let pipes = self.run.as_ref().map_or(0, |run| run.pipes.len());
-        for at in (0..pipes).rev().filter(|at| ready.contains(&Source::Pipe(*at))) {
-            let Some(run) = &mut self.run else { return };
-            let (stream, pipe) = &run.pipes[at];
+        for at in (0..pipes).filter(|at| ready.contains(&Source::Pipe(*at))) {
+            let Some((stream, pipe)) = self.run.as_ref().and_then(|run| run.pipes.get(at)) else { break };
+            let stream = *stream;
             let mut chunk = vec![0; CHUNK];
             match read(pipe, &mut chunk) {
                 Some(0) => {
-                    self.output.end(*stream, clock::realtime_ns());
-                    run.pipes.remove(at);
+                    self.output.end(stream, clock::realtime_ns());
+                    closed.push(stream);
                 }
-                Some(n) => {
-                    let stream = *stream;
-                    self.take(cx, stream, &chunk[..n]);
-                }
+                Some(n) => self.take(cx, stream, &chunk[..n]),
                 None => {}
             }
+        }
+        if let Some(run) = &mut self.run {
+            run.pipes.retain(|(stream, _)| !closed.contains(stream));
         }
     }
 

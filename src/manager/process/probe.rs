@@ -94,7 +94,7 @@ impl Probe {
                 findings
             }
             Way::Tcp(address, attempt) if due => {
-                let answer = attempt.as_mut().and_then(TcpProbe::finish);
+                let answer = attempt.as_ref().and_then(TcpProbe::finish);
                 if attempt.is_none() || answer == Some(false) {
                     *attempt = TcpProbe::start(*address).ok();
                 }

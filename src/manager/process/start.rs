@@ -76,7 +76,7 @@ impl Process {
 
     fn launch(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         let cookie = format!("{COOKIE}={}.{}", cx.setup.tag, self.id);
-        let mut probe = self.spec.ready.as_ref().map(|ready| Probe::new(ready, cx, self.id)).transpose()?;
+        let probe = self.spec.ready.as_ref().map(|ready| Probe::new(ready, cx, self.id)).transpose()?;
         let mut command = command(&self.spec, &cx.setup.job, &cookie);
         if let Some(path) = probe.as_ref().and_then(Probe::notify_path) {
             command.env("NOTIFY_SOCKET", path);
@@ -94,12 +94,9 @@ impl Process {
             cx.guardian.hold(&root);
         }
         if let Some(Ready::Log(text)) = &self.spec.ready {
-            self.output.watch_for(text);
+            self.output.watch_for(text.as_str());
         }
         let ready = probe.is_none();
-        if let Some(probe) = &mut probe {
-            probe.begin(cx.now);
-        }
         let timeout = self.spec.timeout.map(|timeout| Countdown::new(timeout, cx.now));
         self.run = Some(Run {
             root,

@@ -109,20 +109,18 @@ impl Process {
     /// Ends it in order to start it again. One that is under way is joined.
     pub(crate) fn terminate_for_restart(&mut self, cx: &mut Context<'_>, asker: &str) {
         let cause = format!("restarted by {asker}");
-        match &mut self.stop {
-            Some(stop) if stop.purpose == Purpose::Asked || stop.purpose == Purpose::Timeout => {
+        if let Some(stop) = &mut self.stop {
+            if matches!(stop.purpose, Purpose::Asked | Purpose::Timeout) {
                 stop.purpose = Purpose::Restart;
             }
-            Some(_) => {}
-            None if self.members(cx.leaders).is_empty() && self.live_pid().is_none() => {
-                self.backoff = None;
-                self.restarts.asked_for();
-                self.restart(cx, &cause);
-            }
-            None => {
-                self.backoff = None;
-                self.begin_stop(cx, Purpose::Restart, None, &cause);
-            }
+            return;
+        }
+        self.backoff = None;
+        if self.live_pid().is_none() && self.members(cx.leaders).is_empty() {
+            self.restarts.asked_for();
+            self.restart(cx, &cause);
+        } else {
+            self.begin_stop(cx, Purpose::Restart, None, &cause);
         }
     }
 
@@ -168,7 +166,7 @@ impl Process {
         let Some(mut stop) = self.stop.take_if(|stop| leader_ended || stop.look_at <= cx.now) else { return };
         // Only the pidfd says for certain that the leader has ended; a look at it costs one system call.
         self.reap(cx);
-        let members = self.members(cx.leaders);
+        let members = self.proven_members(cx.leaders);
         stop.cover(&members);
         if members.is_empty() && self.live_pid().is_none() {
             return self.finish_stop(cx, &stop);
