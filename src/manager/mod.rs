@@ -11,10 +11,13 @@ mod connection;
 mod date;
 #[cfg_attr(not(test), allow(dead_code))]
 mod events;
+pub mod logd;
 pub mod name;
 #[cfg_attr(not(test), allow(dead_code))]
 mod output;
 pub mod protocol;
+#[cfg_attr(not(test), allow(dead_code))]
+mod ready;
 #[cfg_attr(not(test), allow(dead_code))]
 mod ring;
 #[cfg_attr(not(test), allow(dead_code))]

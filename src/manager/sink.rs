@@ -126,7 +126,7 @@ impl Log {
     pub(crate) fn write(&mut self, event: &Event) -> Result<(), Error> {
         match &mut self.0 {
             Kind::Off => Ok(()),
-            Kind::File(file) => file.write(&Record::of(event, 0).line()),
+            Kind::File(file) => file.write(&Record::of(event, file.lost()).line()),
             Kind::Unix(remote) => {
                 remote.push(event);
                 remote.flush(Instant::now());
