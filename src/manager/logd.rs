@@ -78,7 +78,7 @@ pub fn serve(options: LogdOptions, stop: BorrowedFd<'_>, reopen: Option<Borrowed
         BindError::Busy => Error::refused("cannot serve logs in", dir.display(), "a log server runs there already"),
         BindError::Other(error) => error,
     })?;
-    let log = Journal(RotatedFile::open_with(&dir.join("log.jsonl"), max_bytes, keep)?);
+    let log = LineFile(RotatedFile::open_with(&dir.join("log.jsonl"), max_bytes, keep)?);
     let reopen = reopen.map(|fd| fd.try_clone_to_owned()).transpose().map_err(failed)?.map(File::from);
     let mut server = Server { socket, log, reopen, clients: Vec::new(), is_exhausted: false };
     while server.turn(stop).map_err(failed)? {}
@@ -88,7 +88,7 @@ pub fn serve(options: LogdOptions, stop: BorrowedFd<'_>, reopen: Option<Borrowed
 
 struct Server {
     socket: Socket,
-    log: Journal,
+    log: LineFile,
     reopen: Option<File>,
     clients: Vec<Client>,
     /// There was no descriptor for somebody who is waiting.
@@ -185,7 +185,7 @@ struct Client {
 
 impl Client {
     /// Reads once. A line that is not complete when the client ends is dropped: nobody knows what it should have been.
-    fn read(&mut self, log: &mut Journal) -> Read {
+    fn read(&mut self, log: &mut LineFile) -> Read {
         let mut chunk = [0; CHUNK];
         match self.stream.read(&mut chunk) {
             Ok(0) => return Read::Ended,
@@ -197,7 +197,7 @@ impl Client {
         Read::Something
     }
 
-    fn take(&mut self, bytes: &[u8], log: &mut Journal) {
+    fn take(&mut self, bytes: &[u8], log: &mut LineFile) {
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             let text = piece.strip_suffix(b"\n").unwrap_or(piece);
             let fits = text.len().min(LONGEST_LINE - self.line.len());
@@ -213,9 +213,9 @@ impl Client {
 }
 
 /// The file of JSON lines.
-struct Journal(RotatedFile);
+struct LineFile(RotatedFile);
 
-impl Journal {
+impl LineFile {
     /// Writes one line of a client, wrapped where it is not an object already, so that the file has nothing else.
     fn write(&mut self, line: &[u8], is_cut: bool) {
         let text = String::from_utf8_lossy(line);

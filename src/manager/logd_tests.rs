@@ -181,12 +181,12 @@ fn a_second_server_is_refused_and_the_first_goes_on() {
 fn lines_that_could_not_be_written_are_told_of() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    let mut journal = Journal(RotatedFile::open(Path::new("/dev/full")).unwrap());
-    journal.write(b"{\"n\":1}", false);
-    journal.write(b"{\"n\":2}", false);
-    assert_eq!(journal.0.lost(), 2);
-    journal.0.move_to(&path).unwrap();
-    journal.write(b"{\"n\":3}", false);
+    let mut log = LineFile(RotatedFile::open(Path::new("/dev/full")).unwrap());
+    log.write(b"{\"n\":1}", false);
+    log.write(b"{\"n\":2}", false);
+    assert_eq!(log.0.lost(), 2);
+    log.0.move_to(&path).unwrap();
+    log.write(b"{\"n\":3}", false);
     let lines = read_lines(&path);
     assert_eq!(
         (lines[0]["event"].as_str(), lines[0]["msg"].as_str()),

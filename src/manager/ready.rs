@@ -121,7 +121,7 @@ impl TcpProbe {
     }
 
     /// True if the connection was accepted, false if not; None while that is not known. Never blocks.
-    pub(crate) fn finish(&self) -> Option<bool> {
+    pub(crate) fn finish(&mut self) -> Option<bool> {
         let is_over = wait::look(self.0.as_fd(), Interest::Write).is_ok_and(|it| it.any());
         is_over.then(|| match (self.0.peer_addr(), self.0.local_addr()) {
             // Without a listener, a socket whose own port happens to be the wanted one connects to itself.
@@ -182,7 +182,7 @@ mod tests {
     }
 
     fn answer(addr: SocketAddr) -> bool {
-        let probe = TcpProbe::start(addr).unwrap();
+        let mut probe = TcpProbe::start(addr).unwrap();
         let deadline = wait::deadline_in(Duration::from_secs(20));
         wait::wait([(probe.as_fd(), Interest::Write)], deadline).unwrap();
         probe.finish().expect("it is over")

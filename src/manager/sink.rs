@@ -135,10 +135,11 @@ impl Log {
         }
     }
 
-    /// Sends what the log server takes now. To be called when [`Log::waits_for`] is writable or [`Log::deadline`] has come.
-    pub(crate) fn flush(&mut self) {
+    /// Sends what the log server takes at `now`. To be called when [`Log::waits_for`] is writable or [`Log::deadline`] has
+    /// come.
+    pub(crate) fn flush(&mut self, now: Instant) {
         if let Kind::Unix(remote) = &mut self.0 {
-            remote.flush(Instant::now());
+            remote.flush(now);
         }
     }
 
@@ -296,10 +297,9 @@ mod tests {
         let deadline = log.deadline().expect("a queued line has a time to be tried again");
         let listener = UnixListener::bind(&path).unwrap();
         log.write(&event("two")).unwrap();
-        log.flush();
+        log.flush(Instant::now());
         assert!(log.waits_for().is_none(), "not more than once a second");
-        let Kind::Unix(remote) = &mut log.0 else { panic!() };
-        remote.flush(deadline);
+        log.flush(deadline);
         let mut lines = BufReader::new(listener.accept().unwrap().0).lines();
         assert!(lines.next().unwrap().unwrap().contains("one"));
         assert!(lines.next().unwrap().unwrap().contains("two"));
