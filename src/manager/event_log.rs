@@ -76,8 +76,8 @@ impl EventLog {
     }
 
     /// Writes what can be written now.
-    pub(crate) fn flush(&mut self) {
-        self.log.flush();
+    pub(crate) fn flush(&mut self, now: Instant) {
+        self.log.flush(now);
     }
 
     /// Writes what is left, until `end` at most.
@@ -86,7 +86,7 @@ impl EventLog {
             if !wait([(fd, Interest::Write)], Some(end)).is_ok_and(|[log]| log.ready) {
                 return;
             }
-            self.log.flush();
+            self.log.flush(Instant::now());
         }
     }
 }

@@ -54,7 +54,7 @@ mod verbs;
 pub mod word;
 
 pub use command::{Command, Kind, Selector, Targets};
-pub use sink::Sink;
 pub use name::Name;
+pub use sink::Sink;
 pub use socket::{BindError, Socket};
 pub use supervisor::{Manager, Options, Parse};

@@ -98,8 +98,8 @@ impl Output {
     }
 
     /// Looks for `text` in what is written from now on, on either stream.
-    pub(crate) fn watch_for(&mut self, text: impl Into<Vec<u8>>) {
-        self.watch = Some(Watch::new(text.into()));
+    pub(crate) fn watch_for(&mut self, text: impl AsRef<[u8]>) {
+        self.watch = Some(Watch::new(text.as_ref().to_vec()));
     }
 
     /// True once the text that is watched for was written.

@@ -289,9 +289,7 @@ fn terminating(process: &Process) -> Progress {
         return Progress::Refused(Refusal::new(Code::Survivors, message).about(process.name()));
     }
     match &process.last_stop {
-        Some(account) if !process.is_live() => {
-            Progress::Done(Done::Ended, Some(account.processes), Some(account.took))
-        }
+        Some(account) if !process.is_live() => Progress::Done(Done::Ended, Some(account.processes), Some(account.took)),
         _ => Progress::Going,
     }
 }

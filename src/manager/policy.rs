@@ -133,7 +133,9 @@ mod tests {
         let series = |gap: u64| {
             let mut restarts = Restarts::default();
             let at = |n: u64| start + Duration::from_secs(n * gap);
-            (0..8).map(|n| restarts.decide(Restart::Always(intensity), BACKOFF, run(false, at(n)), 0.0)).collect::<Vec<_>>()
+            (0..8)
+                .map(|n| restarts.decide(Restart::Always(intensity), BACKOFF, run(false, at(n)), 0.0))
+                .collect::<Vec<_>>()
         };
         let storm = series(1);
         assert!(storm[..3].iter().all(|decision| matches!(decision, Decision::Again(_))), "{storm:?}");

@@ -184,7 +184,9 @@ impl Registry {
             1 => Ok(ids),
             _ => Err(Refusal::new(
                 Code::Failed,
-                format!("{selector} is the name of a process and of a thread; say which, as in 'pause thread {selector}'"),
+                format!(
+                    "{selector} is the name of a process and of a thread; say which, as in 'pause thread {selector}'"
+                ),
             )
             .about(selector.to_string())),
         }
@@ -193,11 +195,8 @@ impl Registry {
     fn not_found(&self, selector: &Selector, kind: Option<Kind>) -> Refusal {
         let what = kind.map_or("process or thread", Kind::name);
         let shown = selector.to_string();
-        let others: Vec<&str> = self
-            .iter()
-            .filter(|(_, entry)| entry.name() == shown)
-            .map(|(_, entry)| entry.kind().name())
-            .collect();
+        let others: Vec<&str> =
+            self.iter().filter(|(_, entry)| entry.name() == shown).map(|(_, entry)| entry.kind().name()).collect();
         let names = self.iter().filter(|(_, entry)| kind.is_none_or(|kind| kind == entry.kind()));
         let hint = nearest(&shown, names.map(|(_, entry)| entry.name()));
         let addition = match (others.first(), hint.as_slice()) {

@@ -27,6 +27,7 @@ pub(crate) struct RotatedFile {
     max_bytes: u64,
     keep: u32,
     has_failed: bool,
+    lost: u64,
 }
 
 impl RotatedFile {
@@ -45,7 +46,7 @@ impl RotatedFile {
     /// As [`RotatedFile::open`].
     pub(crate) fn open_with(path: &Path, max_bytes: u64, keep: u32) -> Result<Self, Error> {
         let (file, size) = open(path)?;
-        Ok(Self { path: path.to_owned(), file, size, max_bytes, keep, has_failed: false })
+        Ok(Self { path: path.to_owned(), file, size, max_bytes, keep, has_failed: false, lost: 0 })
     }
 
     /// Appends `piece`, all of it in one file. Blocks as a regular file does, only for the disk.
@@ -71,13 +72,27 @@ impl RotatedFile {
         Ok(())
     }
 
+    /// Pieces that were not written since one was.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Goes on in another file.
+    #[cfg(test)]
+    pub(crate) fn move_to(&mut self, path: &Path) -> Result<(), Error> {
+        self.path = path.to_owned();
+        self.reopen()
+    }
+
     fn append(&mut self, piece: &[u8]) -> Result<(), Error> {
         match self.file.write_all(piece) {
             Ok(()) => {
                 self.size += piece.len() as u64;
+                self.lost = 0;
                 Ok(())
             }
             Err(error) => {
+                self.lost += 1;
                 // A full disk may have taken a part, onto which the next piece must not be glued.
                 if self.file.metadata().is_ok_and(|found| found.is_file() && found.len() > self.size) {
                     let _ = self.file.set_len(self.size);
@@ -186,6 +201,7 @@ mod tests {
         let mut full = RotatedFile::open(Path::new("/dev/full")).unwrap();
         assert!(full.write(b"x\n").unwrap_err().to_string().contains("/dev/full: No space left"));
         assert!(full.write(b"x\n").is_ok());
+        assert_eq!(full.lost(), 2);
         full.reopen().unwrap();
         assert!(full.write(b"x\n").is_err());
         let dir = tempfile::tempdir().unwrap();

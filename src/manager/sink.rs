@@ -126,7 +126,7 @@ impl Log {
     pub(crate) fn write(&mut self, event: &Event) -> Result<(), Error> {
         match &mut self.0 {
             Kind::Off => Ok(()),
-            Kind::File(file) => file.write(&Record::of(event, 0).line()),
+            Kind::File(file) => file.write(&Record::of(event, file.lost()).line()),
             Kind::Unix(remote) => {
                 remote.push(event);
                 remote.flush(Instant::now());
@@ -135,10 +135,11 @@ impl Log {
         }
     }
 
-    /// Sends what the log server takes now. To be called when [`Log::waits_for`] is writable or [`Log::deadline`] has come.
-    pub(crate) fn flush(&mut self) {
+    /// Sends what the log server takes at `now`. To be called when [`Log::waits_for`] is writable or [`Log::deadline`] has
+    /// come.
+    pub(crate) fn flush(&mut self, now: Instant) {
         if let Kind::Unix(remote) = &mut self.0 {
-            remote.flush(Instant::now());
+            remote.flush(now);
         }
     }
 
@@ -296,10 +297,9 @@ mod tests {
         let deadline = log.deadline().expect("a queued line has a time to be tried again");
         let listener = UnixListener::bind(&path).unwrap();
         log.write(&event("two")).unwrap();
-        log.flush();
+        log.flush(Instant::now());
         assert!(log.waits_for().is_none(), "not more than once a second");
-        let Kind::Unix(remote) = &mut log.0 else { panic!() };
-        remote.flush(deadline);
+        log.flush(deadline);
         let mut lines = BufReader::new(listener.accept().unwrap().0).lines();
         assert!(lines.next().unwrap().unwrap().contains("one"));
         assert!(lines.next().unwrap().unwrap().contains("two"));

@@ -213,6 +213,9 @@ mod tests {
     use std::io::{Read, Write};
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixDatagram;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::Ordering::SeqCst;
+    use std::thread;
 
     use super::*;
 
@@ -234,6 +237,34 @@ mod tests {
         drop(socket);
         assert!(entries(dir.path()).is_empty());
         drop(Socket::bind(&path).unwrap());
+    }
+
+    #[test]
+    fn however_many_come_and_go_there_is_one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.sock");
+        let (alive, bound) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        match Socket::bind(&path) {
+                            Ok(socket) => {
+                                assert_eq!(alive.fetch_add(1, SeqCst), 0);
+                                assert!(UnixStream::connect(&path).is_ok(), "nobody has taken the name away");
+                                bound.fetch_add(1, SeqCst);
+                                alive.fetch_sub(1, SeqCst);
+                                drop(socket);
+                            }
+                            Err(BindError::Busy) => {}
+                            Err(BindError::Other(error)) => panic!("{error}"),
+                        }
+                    }
+                });
+            }
+        });
+        assert!(bound.into_inner() > 0);
+        assert!(entries(dir.path()).is_empty());
     }
 
     #[test]

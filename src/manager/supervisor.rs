@@ -189,7 +189,7 @@ impl Manager {
         self.reap_strays();
         self.renew_guard();
         self.write_journal();
-        self.events.flush();
+        self.events.flush(self.now);
         self.clients.retain_mut(Client::stays);
         Ok(())
     }

@@ -117,14 +117,7 @@ impl Manager {
         false
     }
 
-    fn create_process(
-        &mut self,
-        at: usize,
-        job: &mut Job,
-        mut spec: ProcessSpec,
-        cwd: Option<PathBuf>,
-        asker: &str,
-    ) {
+    fn create_process(&mut self, at: usize, job: &mut Job, mut spec: ProcessSpec, cwd: Option<PathBuf>, asker: &str) {
         let name = spec.name.to_string();
         if !self.is_free(at, job, Kind::Process, &name) {
             return;

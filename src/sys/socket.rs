@@ -1,19 +1,21 @@
-//! Unix sockets beyond what std offers: private ones, who is on the other side, and connecting without waiting.
+//! Sockets beyond what std offers: private ones, who is on the other side, and connecting without waiting.
 
 use std::fs::{self, Permissions};
-use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{self, IoSliceMut};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, getsockopt, listen, socket, sockopt,
+    AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr,
+    UnixCredentials, bind, connect, getsockopt, listen, recvmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::geteuid;
+use nix::unistd::{close, geteuid};
 
 /// The longest path that fits a socket address (unix(7)): 108 bytes with the closing zero.
 pub(crate) const LONGEST_PATH: usize = 107;
@@ -60,9 +62,20 @@ pub(crate) fn listen_private(path: &Path) -> io::Result<UnixListener> {
     Ok(socket.into())
 }
 
+/// Binds a datagram socket at `path`, mode 0600 from the first moment on, whose messages tell who sent them. Receiving
+/// does not block.
+///
+/// # Errors
+/// EADDRINUSE when anything has the name; the system's.
+pub(crate) fn datagrams_private(path: &Path) -> io::Result<UnixDatagram> {
+    let socket = bind_private(path, SockType::Datagram)?;
+    setsockopt(&socket, sockopt::PassCred, &true)?;
+    Ok(socket.into())
+}
+
 /// A nonblocking socket, bound to `path`, that only this user can reach.
-pub(crate) fn bind_private(path: &Path, kind: SockType) -> io::Result<OwnedFd> {
-    let socket = unbound(kind)?;
+fn bind_private(path: &Path, kind: SockType) -> io::Result<OwnedFd> {
+    let socket = unbound(AddressFamily::Unix, kind)?;
     // The mode of the new name is the mode of the socket without the bits of the umask. So nobody gets in between
     // bind(2) and a chmod(2), and the umask, which all threads share, stays as it is.
     fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -79,9 +92,58 @@ pub(crate) fn bind_private(path: &Path, kind: SockType) -> io::Result<OwnedFd> {
 /// # Errors
 /// ECONNREFUSED when nobody listens, EAGAIN when somebody does and has too many callers; the system's.
 pub(crate) fn connect_now(path: &Path) -> io::Result<UnixStream> {
-    let socket = unbound(SockType::Stream)?;
+    let socket = unbound(AddressFamily::Unix, SockType::Stream)?;
     connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
     Ok(socket.into())
+}
+
+/// True if `path` is the name of a datagram socket that nobody has any more.
+pub(crate) fn is_dead_datagram(path: &Path) -> bool {
+    let reach = || {
+        let socket = unbound(AddressFamily::Unix, SockType::Datagram).map_err(|_| Errno::EMFILE)?;
+        connect(socket.as_raw_fd(), &UnixAddr::new(path)?)
+    };
+    // A file that is no socket answers so as well.
+    reach() == Err(Errno::ECONNREFUSED) && path.symlink_metadata().is_ok_and(|it| it.file_type().is_socket())
+}
+
+/// Begins to connect to `addr`. The stream is writable when it is known whether that worked, or has failed already.
+///
+/// # Errors
+/// When there is no descriptor for it.
+pub(crate) fn connect_tcp_now(addr: SocketAddr) -> io::Result<TcpStream> {
+    let addr = SockaddrStorage::from(addr);
+    let family = addr.family().unwrap_or(AddressFamily::Inet);
+    let socket = unbound(family, SockType::Stream)?;
+    // EINPROGRESS is as it should be; after anything else the socket is not connected, which the caller sees.
+    let _ = connect(socket.as_raw_fd(), &addr);
+    Ok(socket.into())
+}
+
+/// Takes one message of a datagram socket made by [`datagrams_private`]: its length in bytes, cut at that of `buffer`,
+/// and the sender's process id, if it has one here. Descriptors that come with it are closed.
+///
+/// # Errors
+/// EAGAIN when there is none; the system's.
+pub(crate) fn receive_datagram(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Option<u32>)> {
+    // With room for all that the kernel sends at once nothing is cut off, least of all the sender.
+    let mut control = nix::cmsg_space!(UnixCredentials, [i32; 253]);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_fd().as_raw_fd(), &mut parts, Some(&mut control), flags)?;
+    let mut pid = None;
+    for part in message.cmsgs().into_iter().flatten() {
+        match part {
+            ControlMessageOwned::ScmCredentials(sender) => {
+                pid = u32::try_from(sender.pid()).ok().filter(|pid| *pid != 0);
+            }
+            ControlMessageOwned::ScmRights(fds) => fds.into_iter().for_each(|fd| {
+                let _ = close(fd);
+            }),
+            _ => {}
+        }
+    }
+    Ok((message.bytes, pid))
 }
 
 /// True if `error` says that the process or the system has no descriptor or memory left for one more connection.
@@ -90,19 +152,22 @@ pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS))
 }
 
-fn unbound(kind: SockType) -> io::Result<OwnedFd> {
-    Ok(socket(AddressFamily::Unix, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?)
+fn unbound(family: AddressFamily, kind: SockType) -> io::Result<OwnedFd> {
+    Ok(socket(family, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::socket::{ControlMessage, sendmsg};
+
     use super::*;
+    use crate::sys::wait::{Interest, look};
 
     #[test]
     fn nobody_else_ever_reaches_a_private_socket() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
-        let socket = unbound(SockType::Stream).unwrap();
+        let socket = unbound(AddressFamily::Unix, SockType::Stream).unwrap();
         fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         bind(socket.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
         assert_eq!(path.metadata().unwrap().mode() & 0o077, 0, "the moment after bind(2)");
@@ -119,5 +184,23 @@ mod tests {
         assert_eq!(peer_uid(&listener.accept().unwrap().0).unwrap(), own_uid());
         drop(listener);
         assert_eq!(connect_now(&path).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn a_descriptor_that_comes_with_a_message_is_closed_and_hides_no_sender() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let socket = datagrams_private(&path).unwrap();
+        let (read, write) = crate::sys::fd::pipe().unwrap();
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.connect(&path).unwrap();
+        let fds = [write.as_raw_fd()];
+        let (text, with) = ([io::IoSlice::new(b"BARRIER=1")], [ControlMessage::ScmRights(&fds)]);
+        sendmsg::<()>(sender.as_raw_fd(), &text, &with, MsgFlags::empty(), None).unwrap();
+        drop(write);
+        let mut buffer = [0; 100];
+        assert_eq!(receive_datagram(&socket, &mut buffer).unwrap(), (9, Some(std::process::id())));
+        assert!(look(read.as_fd(), Interest::HangUp).unwrap().hung_up, "sd_notify_barrier(3) waits for this");
+        assert_eq!(receive_datagram(&socket, &mut buffer).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 }

@@ -30,7 +30,8 @@ impl Process {
     /// Starts it again if its policy says so; otherwise this was its last run.
     pub(super) fn follow_policy(&mut self, cx: &mut Context<'_>, ok: bool) {
         let how = self.end_text();
-        let lasted = self.run.as_ref().map_or_else(Default::default, |run| cx.now.saturating_duration_since(run.started));
+        let lasted =
+            self.run.as_ref().map_or_else(Default::default, |run| cx.now.saturating_duration_since(run.started));
         let run = Run { ok, lasted, ended: cx.now };
         let (policy, backoff) = (self.spec.restart, self.spec.backoff);
         if cx.ending {
@@ -40,7 +41,13 @@ impl Process {
             Decision::Rest => self.conclude(cx, &how),
             Decision::GiveUp(limit) => {
                 let reason = format!("{how} after {limit}");
-                self.turn_to(cx, Status::Failed { reason }, Level::Error, "failed", &format!("{how}; limit of restarts"));
+                self.turn_to(
+                    cx,
+                    Status::Failed { reason },
+                    Level::Error,
+                    "failed",
+                    &format!("{how}; limit of restarts"),
+                );
             }
             Decision::Again(delay) => {
                 self.backoff = Some(Countdown::new(delay, cx.now));

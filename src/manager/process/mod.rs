@@ -31,8 +31,8 @@ use crate::sys::handle::Handle;
 use crate::sys::proc::Stat;
 
 use pause::Pause;
-pub(crate) use row::percent;
 use probe::Probe;
+pub(crate) use row::percent;
 pub(crate) use stop::{Account, Manner, pids};
 use stop::{Purpose, Stop};
 

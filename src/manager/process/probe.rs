@@ -54,7 +54,9 @@ impl Probe {
     pub(super) fn new(ready: &Ready, cx: &Context<'_>, id: u64) -> Result<Self, Error> {
         let way = match ready {
             Ready::Log(_) => Way::Log,
-            Ready::Notify => Way::Notify(NotifySocket::bind(&cx.setup.directory.join(format!("notify.{}.{id}", cx.setup.tag)))?),
+            Ready::Notify => {
+                Way::Notify(NotifySocket::bind(&cx.setup.directory.join(format!("notify.{}.{id}", cx.setup.tag)))?)
+            }
             Ready::Tcp(address) => Way::Tcp(*address, None),
             Ready::Exec(command) => Way::Exec(command.clone(), None),
         };
@@ -94,7 +96,7 @@ impl Probe {
                 findings
             }
             Way::Tcp(address, attempt) if due => {
-                let answer = attempt.as_ref().and_then(TcpProbe::finish);
+                let answer = attempt.as_mut().and_then(TcpProbe::finish);
                 if attempt.is_none() || answer == Some(false) {
                     *attempt = TcpProbe::start(*address).ok();
                 }

@@ -17,7 +17,7 @@ use crate::manager::policy::Restarts;
 use crate::manager::process::probe::Probe;
 use crate::manager::protocol::{Code, Level, Refusal, Status, Stream};
 use crate::manager::rotate::RotatedFile;
-use crate::manager::spec::{Program, ProcessSpec, Ready, duration_text};
+use crate::manager::spec::{ProcessSpec, Program, Ready, duration_text};
 use crate::manager::tree::Root;
 use crate::sys::child::Child;
 use crate::sys::handle::Handle;
@@ -131,7 +131,10 @@ impl Process {
             return process;
         };
         let pipes = [(Stream::Stdout, 1), (Stream::Stderr, 2)];
-        let pipes = pipes.into_iter().filter_map(|(stream, raw)| Some((stream, File::from(fd::tap(record.pid, raw)?)))).collect();
+        let pipes = pipes
+            .into_iter()
+            .filter_map(|(stream, raw)| Some((stream, File::from(fd::tap(record.pid, raw)?))))
+            .collect();
         let root = Root { pid: record.pid, start_ticks: record.start_ticks, cookie: record.cookie.clone() };
         if process.spec.daemon {
             cx.guardian.hold(&root);
