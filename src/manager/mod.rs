@@ -8,6 +8,7 @@ pub mod protocol;
 pub mod spec;
 #[cfg(test)]
 mod testing;
+pub mod thread;
 pub(crate) mod tree;
 pub mod word;
 
