@@ -3,6 +3,7 @@
 //! [`Command`] is what a manager can be told, [`protocol`] is how a client and a manager talk.
 
 pub mod command;
+pub mod guard;
 pub mod name;
 pub mod protocol;
 pub mod spec;
