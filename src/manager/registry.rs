@@ -130,12 +130,6 @@ impl Registry {
         })
     }
 
-    pub(crate) fn processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
-        self.entries.values_mut().filter_map(|entry| match entry {
-            Entry::Process(process) => Some(&mut **process),
-            Entry::Thread(_) => None,
-        })
-    }
 
     /// The process of this name.
     pub(crate) fn process(&self, name: &str) -> Option<&Process> {
