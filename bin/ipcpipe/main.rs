@@ -14,6 +14,7 @@ mod args;
 mod bench;
 mod clean;
 mod config;
+mod manager;
 mod parse;
 mod progress;
 mod render;

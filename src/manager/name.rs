@@ -81,7 +81,8 @@ mod tests {
         for good in ["p1", "web server", "größe", "a-b", "a.b@c", "1a", &"x".repeat(LONGEST)] {
             assert!(Name::new(good).is_ok(), "{good}");
         }
-        for bad in ["", " ", " a", "a\nb", "\u{1b}[31m", "-x", "#1", "42", "a*", "a:b", "all", "process", &"x".repeat(256)]
+        for bad in
+            ["", " ", " a", "a\nb", "\u{1b}[31m", "-x", "#1", "42", "a*", "a:b", "all", "process", &"x".repeat(256)]
         {
             assert!(Name::new(bad).is_err(), "{bad:?}");
         }

@@ -63,7 +63,6 @@ impl ProcessSpec {
     }
 }
 
-
 /// The default stop signal; its number is the same on every Linux.
 pub const SIGTERM: i32 = 15;
 

@@ -7,4 +7,5 @@ pub mod fd;
 pub mod process;
 pub(crate) mod semaphore;
 pub mod signal;
+pub mod terminal;
 pub mod wait;

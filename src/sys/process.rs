@@ -25,3 +25,13 @@ pub fn on_parent_death(signal: Signal) -> io::Result<()> {
     prctl::set_pdeathsig(signal)?;
     Ok(())
 }
+
+/// Makes this process the leader of a session of its own, without a terminal, so that no Ctrl-C and no closed terminal
+/// reaches it.
+///
+/// # Errors
+/// EPERM for the leader of a process group.
+pub fn new_session() -> io::Result<()> {
+    nix::unistd::setsid()?;
+    Ok(())
+}
