@@ -18,8 +18,9 @@ use nix::sys::stat::{Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use super::names::KernelName;
-use super::rundir::{Base, LOCK, NAMES};
+use super::rundir::{LOCK, NAMES};
 use crate::Error;
+use crate::sys::runtime::Base;
 
 /// What a dead run left behind.
 #[derive(Clone, Debug)]

@@ -8,13 +8,14 @@ const UNSAFE: [&str; 5] =
     ["src/channel/shm/segment.rs", "src/sys/child.rs", "src/sys/fd.rs", "src/sys/semaphore.rs", "src/sys/signal.rs"];
 
 /// Which rooms of the library each room may look into.
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("error", &[]),
     ("record", &[]),
     ("sys", &["error"]),
     ("channel", &["error", "record", "sys"]),
     ("stage", &["error", "record", "channel"]),
     ("pipeline", &["error", "record", "channel", "stage", "sys"]),
+    ("manager", &["error", "sys"]),
 ];
 
 /// Crates that wrap the system, and where they may be named.
