@@ -8,6 +8,6 @@ pub mod process;
 pub(crate) mod runtime;
 pub(crate) mod semaphore;
 pub mod signal;
-pub mod terminal;
 pub(crate) mod socket;
+pub mod terminal;
 pub mod wait;

@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 pub struct Raw {
     terminal: OwnedFd,
     before: Termios,
+    raw: Termios,
 }
 
 impl Raw {
@@ -29,7 +30,18 @@ impl Raw {
         raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
         let terminal = terminal.try_clone_to_owned()?;
         termios::tcsetattr(&terminal, SetArg::TCSADRAIN, &raw)?;
-        Ok(Self { terminal, before })
+        Ok(Self { terminal, before, raw })
+    }
+
+    /// Does `something` on the terminal as it was before.
+    ///
+    /// # Errors
+    /// Those of `something`; EIO for a terminal that has gone.
+    pub fn pause<T>(&mut self, something: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        termios::tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.before)?;
+        let done = something();
+        termios::tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.raw)?;
+        done
     }
 }
 

@@ -18,7 +18,7 @@ use super::words;
 
 pub(crate) use self::show::{process as show_process, thread as show_thread};
 pub(crate) use self::table::{Row, table};
-pub(crate) use self::units::clock;
+pub(crate) use self::units::{clock, now_ns};
 
 /// The text of one answer, with its newline; nothing for those that are no news by themselves: rows, which make a
 /// table, and the end.

@@ -40,6 +40,11 @@ pub(crate) fn clock(ts_ns: u64) -> String {
     at(ts_ns, "%H:%M:%S.%3f")
 }
 
+/// Nanoseconds since the epoch.
+pub(crate) fn now_ns() -> u64 {
+    u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or_default()
+}
+
 /// Local date and time.
 pub(super) fn date(ts_ns: u64) -> String {
     at(ts_ns, "%Y-%m-%d %H:%M:%S")
