@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Clean(CleanArgs),
     /// Measure every mechanism on this machine: throughput, latency, CPU time and context switches a sample.
     Bench(BenchArgs),
+    /// Create, pause, resume, end and explain named processes and threads.
+    Manager(Box<crate::manager::ManagerArgs>),
     /// Print a completion script for a shell to stdout.
     Completions {
         /// Shell that will read the script.

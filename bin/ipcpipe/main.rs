@@ -14,6 +14,7 @@ mod args;
 mod bench;
 mod clean;
 mod config;
+mod manager;
 mod parse;
 mod progress;
 mod render;
@@ -63,17 +64,16 @@ pub(crate) type Outcome = Result<Exit, ipcpipe::Error>;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
-    let exit = match parse::parse(&words) {
+    match parse::parse(&words) {
         Ok(args) => execute(args),
         Err(answer) => {
             ColorChoice::from(parse::color_of(&words)).write_global();
-            give(answer)
+            give(answer).into()
         }
-    };
-    exit.into()
+    }
 }
 
-fn execute(args: Args) -> Exit {
+fn execute(args: Args) -> ExitCode {
     ColorChoice::from(args.output.color).write_global();
     let outcome = match args.command {
         None => Config::resolve(args).and_then(|config| run::run(&config)),
@@ -81,12 +81,14 @@ fn execute(args: Args) -> Exit {
         Some(Command::Bench(bench)) => bench::run(&bench),
         Some(Command::Completions { shell }) => shell::completions(shell),
         Some(Command::Man) => shell::man(),
+        Some(Command::Manager(manager)) => return manager::run(&manager).into(),
         Some(Command::Stage(stage)) => stage::run(stage),
     };
-    outcome.unwrap_or_else(|error| {
+    let exit = outcome.unwrap_or_else(|error| {
         complain(error);
         Exit::Failed
-    })
+    });
+    exit.into()
 }
 
 /// Prints what clap has to say instead of arguments: the help that was asked for, or a usage error.

@@ -130,7 +130,6 @@ impl Registry {
         })
     }
 
-
     /// The process of this name.
     pub(crate) fn process(&self, name: &str) -> Option<&Process> {
         self.processes().find(|process| process.name() == name)

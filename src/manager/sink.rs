@@ -1,7 +1,7 @@
 //! Where the manager's log goes: nowhere, to a file, or to a log server.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -51,6 +51,25 @@ impl Sink {
                 }
                 None => Ok(Self::File(text.into())),
             },
+        }
+    }
+
+    /// What [`parse`](Self::parse) understands as this sink from any directory.
+    ///
+    /// # Errors
+    /// The system's, if there is no working directory that a path could start from.
+    pub fn text(&self) -> Result<OsString, Error> {
+        let whole = |path: &Path| {
+            std::path::absolute(path).map_err(|error| Error::os("cannot find the directory of", path.display(), error))
+        };
+        match self {
+            Self::Off => Ok("off".into()),
+            Self::File(path) => whole(path).map(Into::into),
+            Self::Unix(path) => {
+                let mut text = OsString::from("unix:");
+                text.push(whole(path)?);
+                Ok(text)
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod runtime;
 pub(crate) mod semaphore;
 pub mod signal;
 pub(crate) mod socket;
+pub mod terminal;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod wait;

@@ -41,3 +41,13 @@ pub fn become_subreaper() -> io::Result<()> {
 pub fn thread_id() -> u32 {
     nix::unistd::gettid().as_raw() as u32
 }
+
+/// Makes this process the leader of a session of its own, without a terminal, so that no Ctrl-C and no closed terminal
+/// reaches it.
+///
+/// # Errors
+/// EPERM for the leader of a process group.
+pub fn new_session() -> io::Result<()> {
+    nix::unistd::setsid()?;
+    Ok(())
+}

@@ -22,6 +22,12 @@ pub fn requests() -> impl Iterator<Item = Signal> {
     REQUESTS.into_iter().filter(|&signal| signal != Signal::SIGHUP || !is_ignored(signal))
 }
 
+/// The requests that ask a server to end, for one that takes SIGHUP for a wish to open its files anew.
+pub const ENDS: [Signal; 3] = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+
+/// What a terminal that goes away sends, and what asks a server to open its files anew.
+pub const HANG_UP: Signal = Signal::SIGHUP;
+
 /// The signal that a parent gets when a child ends.
 pub const CHILD_ENDED: Signal = Signal::SIGCHLD;
 

@@ -187,7 +187,8 @@ fn command(spec: &ProcessSpec, job: &[OsString], cookie: &str) -> Command {
     let mut words: Vec<OsString> = match &spec.program {
         Program::Command(words) => words.clone(),
         Program::Tick { every } => {
-            let own = [spec.name.as_str().to_owned(), duration_text(*every)].map(OsString::from);
+            let own = [format!("--name={}", spec.name), format!("--every={}", duration_text(*every))];
+            let own = own.map(OsString::from);
             job.iter().cloned().chain(own).collect()
         }
     };

@@ -1,0 +1,104 @@
+//! `ipcpipe manager`: named processes and threads, from a prompt, a script, another terminal or a program.
+//!
+//! | exit status | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | an operation failed |
+//! | 2 | usage |
+//! | 3 | no such target, or it does not run |
+//! | 4 | no manager answers |
+//! | 124 | it took too long |
+//! | 130 | interrupted |
+//!
+//! `wait` for one target passes on its exit status, or 128 and its signal.
+
+mod attach;
+pub(crate) mod grammar;
+pub(crate) mod help;
+mod host;
+mod job;
+mod logd;
+mod oneshot;
+pub(crate) mod options;
+mod procfile;
+mod prompt;
+mod render;
+mod repl;
+mod script;
+mod serve;
+mod session;
+mod up;
+mod view;
+pub(crate) mod words;
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use ipcpipe::Error;
+use ipcpipe::sys::signal;
+
+pub(crate) use self::options::{ManagerArgs, Surface};
+use self::script::Source;
+use self::session::Lost;
+use crate::complain;
+
+/// The exit status of a manager's surface: any, because `wait` passes on the status of what it waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status(u8);
+
+impl Status {
+    /// As asked for.
+    pub(crate) const DONE: Self = Self(0);
+    /// An operation failed.
+    const FAILED: Self = Self(1);
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status.0)
+    }
+}
+
+/// Runs the surface that `args` ask for.
+pub(crate) fn run(args: &ManagerArgs) -> Status {
+    let ManagerArgs { options, keep_going, .. } = args;
+    let script = |source: Source<'_>| script::run(&source, *keep_going, options);
+    let outcome = match (&args.surface, &args.command, &args.file) {
+        (Some(surface), ..) => on(surface, args),
+        (None, Some(text), _) => script(Source::Text(text)),
+        (None, None, Some(file)) => script(Source::File(file)),
+        (None, None, None) if repl::is_for_a_person() => repl::run(options),
+        (None, None, None) => script(Source::Stdin),
+    };
+    outcome.unwrap_or_else(|error| {
+        complain(error);
+        Status::FAILED
+    })
+}
+
+fn on(surface: &Surface, args: &ManagerArgs) -> Result<Status, Error> {
+    let options = &args.options;
+    match surface {
+        Surface::Serve(serve) => serve::run(serve, options),
+        Surface::Attach => attach::run(options),
+        Surface::Up { file } => up::run(file, options),
+        Surface::Logd(args) => logd::run(args),
+        Surface::Job(job) => job::run(job),
+        Surface::Guard => job::guard(),
+        Surface::Verb(words) => oneshot::run(words, options),
+    }
+}
+
+/// The status of a conversation. One that a signal ended dies of it, as its parent expects; and a reader who has seen
+/// enough, as in `logs web | head`, is no error.
+fn settle(status: Result<Status, Lost>, stopped_by: Option<i32>) -> Status {
+    match (status, stopped_by) {
+        (_, Some(number)) => signal::die_by(number),
+        (Ok(status), None) => status,
+        (Err(Lost(error)), None) if error.kind() == ErrorKind::BrokenPipe => signal::die_by(signal::BROKEN_PIPE),
+        (Err(Lost(error)), None) => {
+            complain(Error::os("cannot go on with", "the conversation", error));
+            Status::FAILED
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The one grammar of the manager: a line of the prompt, a line of a script, the arguments of a one-shot command and
+//! the words of a request on the socket are all read here.
+//!
+//! A verb with its options is defined once, for parsing, help and completion; [`parse`] lowers it to what a manager
+//! understands.
+
+mod create;
+mod explain;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use ipcpipe::manager::protocol::{Code, Refusal};
+use ipcpipe::manager::{Command, Kind, Selector, Targets};
+
+use self::create::Create;
+pub(crate) use self::explain::{help_of, refusal};
+use crate::args::{Format, When};
+use crate::units;
+
+/// One command with the options that every command takes.
+#[derive(Debug, Parser)]
+#[command(name = "ipcpipe manager", no_binary_name = true, disable_help_subcommand = true)]
+#[command(subcommand_required = true, subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+pub(crate) struct Line {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    /// Colour in what is written to a person: auto, always or never.
+    #[arg(long, value_name = "WHEN", value_enum, hide_possible_values = true, global = true)]
+    pub(crate) color: Option<When>,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options of every surface, before or after the verb.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Manager")]
+pub(crate) struct Options {
+    /// Control socket of the manager, also as IPCPIPE_SOCKET [default: manager.sock in the run directory].
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, global = true)]
+    pub(crate) socket: Option<PathBuf>,
+    /// Form of what is printed: lines for a person, or one JSON object a line.
+    #[arg(long, value_enum, global = true)]
+    pub(crate) format: Option<Format>,
+    /// Say nothing about what was done as asked.
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+impl Options {
+    /// These, and `outer` where they say nothing.
+    pub(crate) fn or(self, outer: &Self) -> Self {
+        Self {
+            socket: self.socket.or_else(|| outer.socket.clone()),
+            format: self.format.or(outer.format),
+            quiet: self.quiet || outer.quiet,
+        }
+    }
+}
+
+/// What can be done. The order is that of the help.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Create a process or a thread, and start it.
+    #[command(subcommand)]
+    Create(Create),
+    /// List processes and threads.
+    List {
+        /// Only this kind.
+        #[arg(value_enum)]
+        noun: Option<Noun>,
+    },
+    /// Pause; done when everything of the target is stopped.
+    Pause(TargetArgs),
+    /// Let go on what is paused.
+    Resume(TargetArgs),
+    /// End; done when the whole process tree is gone.
+    #[command(visible_alias = "stop")]
+    Terminate {
+        #[command(flatten)]
+        targets: TargetArgs,
+        /// Time between the stop signal and SIGKILL [default: the target's own].
+        #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+        grace: Option<Duration>,
+    },
+    /// Wait until all targets have ended; for a single one, with its exit status.
+    Wait {
+        #[command(flatten)]
+        targets: TargetArgs,
+        /// Wait no longer than this.
+        #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+        timeout: Option<Duration>,
+    },
+    /// Print what a target wrote.
+    Logs {
+        #[command(flatten)]
+        targets: TargetArgs,
+        #[command(flatten)]
+        past: Past,
+    },
+    /// Explain the verbs, or one of them.
+    Help {
+        /// The verb.
+        words: Vec<OsString>,
+    },
+    /// Take no new work, wait for what is no daemon, stop the daemons, end.
+    Quit {
+        /// After this time, stop everything.
+        #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+        timeout: Option<Duration>,
+    },
+    /// SIGKILL to the whole process tree.
+    Kill(TargetArgs),
+    /// End and start again.
+    Restart(TargetArgs),
+    /// Send a signal to the process group.
+    Signal {
+        /// Name or number of the signal, such as HUP or 10.
+        #[arg(value_parser = values::signal)]
+        signal: i32,
+        #[command(flatten)]
+        targets: TargetArgs,
+    },
+    /// Print everything about a target.
+    Show(TargetArgs),
+    /// Print every change of a target with its cause.
+    Why(TargetArgs),
+    /// Print what happened.
+    Events(Past),
+    /// Print the live state as a script that rebuilds it, or write it to a file.
+    Save {
+        /// The file.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+    /// Carry out the commands of a file.
+    Source {
+        /// The file.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Remove targets that have ended from the list.
+    Forget(TargetArgs),
+    /// Carry out a command and print how long it took.
+    Time {
+        /// The command.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "VERB")]
+        words: Vec<OsString>,
+    },
+    /// As quit, and drop what is stored.
+    Clear,
+    /// Stop everything now and end.
+    Exit,
+    /// Print the names of what lives, for completion.
+    #[command(hide = true)]
+    Names,
+}
+
+/// Whom a verb is meant for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TargetArgs {
+    /// Name, pid, tid, #ID, pattern or all; 'process' or 'thread' before them picks one kind.
+    #[arg(value_name = "TARGET", required = true)]
+    words: Vec<OsString>,
+}
+
+/// How much of the past, and whether to go on.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Past {
+    /// Go on with what comes, until Ctrl-C.
+    #[arg(short, long)]
+    follow: bool,
+    /// Only the last N.
+    #[arg(short = 'n', long, value_name = "N")]
+    lines: Option<usize>,
+}
+
+/// The word for a kind, where it stands alone.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Noun {
+    /// Processes.
+    #[value(alias = "processes")]
+    Process,
+    /// Threads.
+    #[value(alias = "threads")]
+    Thread,
+    /// Both.
+    All,
+}
+
+impl Noun {
+    fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Process => Some(Kind::Process),
+            Self::Thread => Some(Kind::Thread),
+            Self::All => None,
+        }
+    }
+}
+
+/// The definition, for parsing, help and completion.
+pub(crate) fn definition() -> clap::Command {
+    Line::command()
+}
+
+/// Reads the words of one command.
+pub(crate) fn read(words: &[OsString]) -> Result<Line, clap::Error> {
+    Line::try_parse_from(words)
+}
+
+/// What the words of one command tell a manager to do.
+pub(crate) fn parse(words: &[OsString]) -> Result<Command, Refusal> {
+    read(words).and_then(|line| line.verb.lower()).map_err(|error| refusal(words, error))
+}
+
+impl Verb {
+    /// What it means to a manager; a usage error for what only a client understands.
+    pub(crate) fn lower(self) -> Result<Command, clap::Error> {
+        Ok(match self {
+            Self::Create(what) => what.lower()?,
+            Self::List { noun } => Command::List(noun.and_then(Noun::kind)),
+            Self::Pause(targets) => Command::Pause(targets.lower()?),
+            Self::Resume(targets) => Command::Resume(targets.lower()?),
+            Self::Terminate { targets, grace } => Command::Terminate { targets: targets.lower()?, grace },
+            Self::Wait { targets, timeout } => Command::Wait { targets: targets.lower()?, timeout },
+            Self::Logs { targets, past: Past { follow, lines } } => {
+                Command::Logs { targets: targets.lower()?, follow, lines }
+            }
+            Self::Quit { timeout } => Command::Quit { timeout },
+            Self::Kill(targets) => Command::Kill(targets.lower()?),
+            Self::Restart(targets) => Command::Restart(targets.lower()?),
+            Self::Signal { signal, targets } => Command::Signal { signal, targets: targets.lower()? },
+            Self::Show(targets) => Command::Show(targets.lower()?),
+            Self::Why(targets) => Command::Why(targets.lower()?),
+            Self::Events(Past { follow, lines }) => Command::Events { follow, lines },
+            Self::Save { file: None } => Command::Save,
+            Self::Forget(targets) => Command::Forget(targets.lower()?),
+            Self::Clear => Command::Clear,
+            Self::Exit => Command::Exit,
+            Self::Names => Command::Names,
+            Self::Help { .. } | Self::Save { .. } | Self::Source { .. } | Self::Time { .. } => {
+                return Err(usage("this is for the client to do, and a manager cannot"));
+            }
+        })
+    }
+}
+
+impl TargetArgs {
+    fn lower(self) -> Result<Targets, clap::Error> {
+        let mut words = self.words.into_iter().map(text).collect::<Result<Vec<_>, _>>()?;
+        let kind = words.first().and_then(|word| Noun::from_str(word, false).ok()).and_then(Noun::kind);
+        if kind.is_some() {
+            words.remove(0);
+        }
+        if words.is_empty() {
+            return Err(usage("which one? Give a name, a pid, an #ID, a pattern or all"));
+        }
+        Ok(Targets { kind, select: words.iter().map(|word| Selector::parse(word)).collect() })
+    }
+}
+
+fn text(word: OsString) -> Result<String, clap::Error> {
+    word.into_string().map_err(|word| usage(&format!("'{}' is no text, and every name is", word.display())))
+}
+
+fn usage(message: &str) -> clap::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, message)
+}
+
+/// A usage error that did not come from clap.
+pub(crate) fn misuse(message: impl Into<String>) -> Refusal {
+    Refusal::new(Code::Usage, message)
+}

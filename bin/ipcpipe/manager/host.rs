@@ -1,0 +1,117 @@
+//! A manager in this process: started here, in a thread of its own, and met by everybody through a connection.
+
+use std::cell::RefCell;
+use std::env;
+use std::ffi::OsString;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+
+use ipcpipe::manager::client::Client;
+use ipcpipe::manager::socket::{self, BindError, Socket};
+use ipcpipe::manager::{Manager, Options as Setup, Sink};
+use ipcpipe::{Error, OneLine};
+
+use super::grammar::{self, Options};
+use crate::complain;
+
+/// Connections that the program itself needs: commands, events, and names or output.
+const OWN: usize = 3;
+
+/// Who else may talk to the manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Public {
+    /// Others, at the socket that was asked for, and nobody if none was.
+    IfAsked,
+    /// Others, unless another manager has the place.
+    IfFree,
+    /// Others, or it makes no sense.
+    Must,
+}
+
+/// What a manager is started with besides the options of every surface.
+#[derive(Debug, Default)]
+pub(crate) struct Extras {
+    /// Take over what a killed manager has left.
+    pub(crate) adopt: bool,
+    /// Where events go.
+    pub(crate) sink: Sink,
+}
+
+/// A running manager.
+#[derive(Debug)]
+pub(crate) struct Host {
+    thread: JoinHandle<Result<(), Error>>,
+    connections: RefCell<Vec<UnixStream>>,
+}
+
+impl Host {
+    /// Starts a manager for `label`, which is who asked when somebody asks why.
+    pub(crate) fn start(options: &Options, public: Public, label: &str) -> Result<Self, Error> {
+        Self::start_with(listen(options, public)?, &Extras::default(), label)
+    }
+
+    /// Starts a manager on `socket`.
+    pub(crate) fn start_with(socket: Option<Socket>, extras: &Extras, label: &str) -> Result<Self, Error> {
+        let own = |surface: &str| ["/proc/self/exe", "manager", surface].map(OsString::from).to_vec();
+        let directory = socket.as_ref().and_then(|socket| socket.path().parent()).map(Path::to_owned);
+        let setup = Setup {
+            parse: Box::new(grammar::parse),
+            job: own("job"),
+            guard: own("guard"),
+            socket,
+            directory,
+            sink: extras.sink.clone(),
+            adopt: extras.adopt,
+        };
+        let mut manager = Manager::new(setup)?;
+        let failed = |error| Error::os("cannot start", "the manager", error);
+        let connections = (0..OWN).map(|_| manager.connect(label)).collect::<Result<_, _>>().map_err(failed)?;
+        let thread = thread::Builder::new().name("manager".into()).spawn(move || manager.run()).map_err(failed)?;
+        Ok(Self { thread, connections: RefCell::new(connections) })
+    }
+
+    /// One of the connections that the program itself needs.
+    pub(crate) fn connect(&self) -> Result<Client, Error> {
+        let spare = self.connections.borrow_mut().pop();
+        spare.map(Client::over).ok_or_else(|| Error::refused("cannot talk to", "the manager", "no connection is left"))
+    }
+
+    /// Waits for the end of the manager, which somebody has told it.
+    pub(crate) fn join(self) -> Result<(), Error> {
+        let lost = || Error::refused("cannot go on with", "the manager", "its thread panicked");
+        self.thread.join().unwrap_or_else(|_| Err(lost()))
+    }
+}
+
+/// The socket for a manager that is about to start.
+pub(crate) fn listen(options: &Options, public: Public) -> Result<Option<Socket>, Error> {
+    if public == Public::IfAsked && asked(options).is_none() {
+        return Ok(None);
+    }
+    let path = socket_path(options)?;
+    match Socket::bind(&path) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(BindError::Busy) if public == Public::IfFree && asked(options).is_none() => {
+            let place = OneLine::path(&path);
+            complain(format_args!("another manager has {place}, so this one is for this terminal alone"));
+            Ok(None)
+        }
+        Err(BindError::Busy) => {
+            Err(Error::refused("cannot listen at", OneLine::path(&path), "a manager is running there")
+                .hint("talk to it with 'ipcpipe manager attach', or give this one another --socket"))
+        }
+        Err(BindError::Other(error)) => Err(error),
+    }
+}
+
+/// Where the manager is found.
+pub(crate) fn socket_path(options: &Options) -> Result<PathBuf, Error> {
+    asked(options).map_or_else(socket::default_path, Ok)
+}
+
+/// The socket that was asked for: typed, or in the environment.
+fn asked(options: &Options) -> Option<PathBuf> {
+    let variable = || env::var_os("IPCPIPE_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
+    options.socket.clone().or_else(variable)
+}

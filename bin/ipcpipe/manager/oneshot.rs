@@ -1,0 +1,60 @@
+//! `ipcpipe manager VERB ...`: one command to the manager that is running.
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches};
+use ipcpipe::Error;
+use ipcpipe::manager::client::Client;
+
+use super::grammar::{self, Line, Options, Verb};
+use super::session::{self, Session};
+use super::{Status, help, host, options};
+
+/// Carries out the command that `words` are.
+pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> {
+    // The surfaces are words of this grammar too, so that a slip in one of them is answered with its name.
+    let definition = options::with_surfaces(Line::command());
+    let line = definition.try_get_matches_from(words).and_then(|matches| Line::from_arg_matches(&matches));
+    let line = match line {
+        Ok(line) => line,
+        Err(error) => return Ok(answer(words, error, outer)),
+    };
+    if let Some(color) = line.color {
+        anstream::ColorChoice::from(color).write_global();
+    }
+    let options = line.options.or(outer);
+    match line.verb {
+        Verb::Help { words } => Ok(super::settle(help::print(&words), None)),
+        Verb::Names => Ok(names(words, &options)),
+        _ => command(words, &options),
+    }
+}
+
+fn answer(words: &[OsString], error: clap::Error, options: &Options) -> Status {
+    let said = match grammar::help_of(&error) {
+        Some(help) => help::show(&help),
+        None => session::refuse(options, None, grammar::refusal(words, error)),
+    };
+    super::settle(said, None)
+}
+
+fn command(words: &[OsString], options: &Options) -> Result<Status, Error> {
+    match Client::connect(&host::socket_path(options)?) {
+        Ok(client) => {
+            let mut session = Session::new(client, options)?;
+            let status = session.execute(words, None);
+            Ok(super::settle(status, session.stopped_by))
+        }
+        Err(refusal) => Ok(super::settle(session::refuse(options, None, refusal), None)),
+    }
+}
+
+/// Live names, for a shell that completes a word: nothing at all if anything is wrong, because a message would land in
+/// the middle of what is being typed.
+fn names(words: &[OsString], options: &Options) -> Status {
+    let client = host::socket_path(options).ok().and_then(|path| Client::connect(&path).ok());
+    if let Some(mut session) = client.and_then(|client| Session::new(client, options).ok()) {
+        let _ = session.execute(words, None);
+    }
+    Status::DONE
+}

@@ -1,0 +1,156 @@
+//! The prompt of a manager: its own, or that of one that runs elsewhere.
+
+mod complete;
+
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::task::Poll;
+
+use ipcpipe::Error;
+use ipcpipe::manager::client::Client;
+use ipcpipe::manager::protocol::{Answer, Level};
+
+use super::grammar::{Options, misuse};
+use super::host::{Host, Public};
+use super::prompt::editor::Completion;
+use super::prompt::{Beside, Input, News, Prompt};
+use super::session::{self, Lost, Session};
+use super::{Status, render, words};
+
+/// Time that a manager has for the end when a signal asks for it.
+pub(crate) const PATIENCE: &str = "10s";
+
+/// What the end of the input means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtEnd {
+    /// The manager quits.
+    Quit,
+    /// It goes on without us.
+    Detach,
+}
+
+/// Opens another connection to the same manager.
+type Connect<'a> = &'a dyn Fn() -> io::Result<Client>;
+
+/// A manager of our own, and its prompt.
+pub(crate) fn run(options: &Options) -> Result<Status, Error> {
+    let host = Host::start(options, Public::IfFree, "the prompt")?;
+    let mut session = Session::new(host.connect()?, options)?;
+    let connect = || host.connect().map_err(|error| io::Error::other(error.to_string()));
+    let status = converse(&mut session, &connect, AtEnd::Quit);
+    host.join()?;
+    status
+}
+
+/// Reads lines and carries them out until there are no more.
+pub(crate) fn converse(session: &mut Session, connect: Connect<'_>, at_end: AtEnd) -> Result<Status, Error> {
+    let mut status = lines(session, connect);
+    if at_end == AtEnd::Quit && !session.over {
+        status = status.and_then(|()| end(session));
+    }
+    Ok(super::settle(status.map(|()| Status::DONE), session.stopped_by))
+}
+
+fn end(session: &mut Session) -> Result<(), Lost> {
+    let quit: &[&str] = if session.stopped_by.is_some() { &["quit", "--timeout", PATIENCE] } else { &["quit"] };
+    let quit: Vec<_> = quit.iter().map(Into::into).collect();
+    session.execute(&quit, None)?;
+    // A quit that was interrupted before it began leaves the manager waiting.
+    if session.over { Ok(()) } else { session.end("exit").map(|_| ()) }
+}
+
+fn lines(session: &mut Session, connect: Connect<'_>) -> Result<(), Lost> {
+    let mut prompt = Prompt::new();
+    let mut events = connect()?;
+    events.send(&session::request(&["events", "-f", "-n", "0"].map(Into::into)))?;
+    let mut names = connect().ok();
+    while !session.over && session.stopped_by.is_none() {
+        let mut desk = Desk { session, events: &mut events, names: &mut names };
+        match prompt.read_line(&mut desk)? {
+            Input::Line(line) => carry_out(session, &line)?,
+            Input::Cancelled => {}
+            Input::End => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// Carries out the commands of a line; the first that fails ends it.
+fn carry_out(session: &mut Session, line: &[u8]) -> Result<(), Lost> {
+    match words::split(line) {
+        Ok(commands) => {
+            for words in commands {
+                if session.execute(&words, None)? != Status::DONE || session.over {
+                    break;
+                }
+            }
+        }
+        Err(flaw) => {
+            session::refuse(&Options::default(), None, misuse(flaw.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Everything around the line: signals, events, and names for completion.
+struct Desk<'a> {
+    session: &'a mut Session,
+    events: &'a mut Client,
+    names: &'a mut Option<Client>,
+}
+
+impl Beside for Desk<'_> {
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        vec![self.session.signals_fd(), self.events.as_fd()]
+    }
+
+    fn take(&mut self) -> News {
+        let mut news = News::default();
+        news.cancel = self.session.was_interrupted();
+        news.end = self.session.stopped_by.is_some();
+        loop {
+            match self.events.try_next() {
+                Ok(Poll::Ready(Some(Answer::Event(event)))) => {
+                    // What was asked for here has been answered, and what others asked for is theirs.
+                    if event.level != Level::Info {
+                        news.text.push_str(&render::event(&event));
+                        news.text.push('\n');
+                    }
+                }
+                Ok(Poll::Ready(Some(_))) => {}
+                Ok(Poll::Pending) => return news,
+                Ok(Poll::Ready(None)) | Err(_) => {
+                    self.session.over = true;
+                    news.text.push_str("the manager has ended\n");
+                    news.end = true;
+                    return news;
+                }
+            }
+        }
+    }
+
+    fn complete(&mut self, text: &str) -> Completion {
+        complete::complete(text, &mut || live_names(self.names.as_mut()))
+    }
+}
+
+/// Names of what lives; none if nobody answers.
+fn live_names(client: Option<&mut Client>) -> Vec<String> {
+    let Some(client) = client else { return Vec::new() };
+    let mut names = Vec::new();
+    if client.send(&session::request(&["names".into()])).is_ok() {
+        while let Ok(Some(answer)) = client.next() {
+            match answer {
+                Answer::Name { name, .. } => names.push(name),
+                Answer::End { .. } => break,
+                _ => {}
+            }
+        }
+    }
+    names
+}
+
+/// True if a person sits at both ends.
+pub(crate) fn is_for_a_person() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}

@@ -1,0 +1,140 @@
+//! `ipcpipe manager serve`: a manager without a terminal, in the foreground or behind it.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::{Command, Stdio};
+use std::task::Poll;
+
+use ipcpipe::manager::client::Client;
+use ipcpipe::manager::protocol::Answer;
+use ipcpipe::manager::socket::Socket;
+use ipcpipe::sys::fd::{self, Inheritable};
+use ipcpipe::sys::process;
+use ipcpipe::sys::signal::{self, Signals};
+use ipcpipe::sys::wait::{self, Interest};
+use ipcpipe::{Error, OneLine};
+
+use super::Status;
+use super::grammar::Options;
+use super::host::{self, Extras, Host, Public};
+use super::options::ServeArgs;
+use super::repl::PATIENCE;
+use super::session::request;
+use super::view::write;
+use crate::args::Format;
+
+/// What a detached manager reports when it answers; anything else is why it does not.
+const READY: &str = "ready\n";
+
+/// Runs a manager, or has another process run it.
+pub(crate) fn run(args: &ServeArgs, options: &Options) -> Result<Status, Error> {
+    match args.report {
+        _ if args.detach => detach(args, options),
+        Some(fd) => {
+            let mut report = File::from(fd::adopt(fd)?);
+            let served = begin(args, options);
+            let text = served.as_ref().map_or_else(ToString::to_string, |_| READY.into());
+            // Nobody to report to means nobody to talk to about it.
+            let _ = report.write_all(text.as_bytes());
+            drop(report);
+            stay(served?)
+        }
+        None => {
+            let (host, path) = begin_here(args, options)?;
+            announce(std::process::id(), &path, options)?;
+            stay(host)
+        }
+    }
+}
+
+fn begin(args: &ServeArgs, options: &Options) -> Result<Host, Error> {
+    process::new_session().map_err(|error| Error::os("cannot leave", "the terminal", error))?;
+    begin_here(args, options).map(|(host, _)| host)
+}
+
+fn begin_here(args: &ServeArgs, options: &Options) -> Result<(Host, String), Error> {
+    let socket = host::listen(options, Public::Must)?;
+    let path = socket.as_ref().map(Socket::path).map_or_else(String::new, |path| OneLine::path(path).to_string());
+    let extras = Extras { adopt: args.adopt, sink: args.log.clone() };
+    Ok((Host::start_with(socket, &extras, "serve")?, path))
+}
+
+/// Waits for the end of the manager. The first signal asks it to quit within [`PATIENCE`], the second to end now.
+fn stay(host: Host) -> Result<Status, Error> {
+    let mut client = host.connect()?;
+    let failed = |error: io::Error| Error::os("cannot wait for", "the manager", error);
+    let mut signals = Signals::catch(&signal::requests().collect::<Vec<_>>()).map_err(failed)?;
+    let mut asked = 0;
+    loop {
+        let fds = [(client.as_fd(), Interest::Read), (signals.as_fd(), Interest::Read)];
+        let [answered, signalled] = wait::wait(fds, None).map_err(failed)?;
+        if signalled.any() && !signals.take().is_empty() {
+            asked += 1;
+            let words: &[&str] = if asked == 1 { &["quit", "--timeout", PATIENCE] } else { &["exit"] };
+            if asked > 1 {
+                let _ = client.interrupt();
+            }
+            let _ = client.send(&request(&words.iter().map(OsString::from).collect::<Vec<_>>()));
+        }
+        // Answers are for nobody; the end of them is the end of the manager.
+        if answered.any() && is_over(&mut client) {
+            host.join()?;
+            return Ok(Status::DONE);
+        }
+    }
+}
+
+fn is_over(client: &mut Client) -> bool {
+    loop {
+        match client.try_next() {
+            Ok(Poll::Ready(Some(Answer::Ended { .. }) | None)) | Err(_) => return true,
+            Ok(Poll::Ready(Some(_))) => {}
+            Ok(Poll::Pending) => return false,
+        }
+    }
+}
+
+/// Starts this program again in a session of its own, and returns when its socket answers.
+fn detach(args: &ServeArgs, options: &Options) -> Result<Status, Error> {
+    let path = std::path::absolute(host::socket_path(options)?)
+        .map_err(|error| Error::os("cannot find", "the socket's directory", error))?;
+    let failed = |error: io::Error| Error::os("cannot start", "the manager", error);
+    let (report, reported) = fd::pipe()?;
+    let mut command = Command::new(env::current_exe().map_err(failed)?);
+    command.args(["manager", "--socket"]).arg(&path).arg("serve").arg(format!("--report={}", reported.as_raw_fd()));
+    if args.adopt {
+        command.arg("--adopt");
+    }
+    let mut log = OsString::from("--log=");
+    log.push(args.log.text()?);
+    command.arg(log);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let open = Inheritable::new([reported.as_fd()]).map_err(failed)?;
+    let child = command.spawn().map_err(failed)?;
+    drop(open);
+    drop(reported);
+    let mut said = String::new();
+    File::from(report).read_to_string(&mut said).map_err(failed)?;
+    match said.as_str() {
+        READY => announce(child.id(), &OneLine::path(&path).to_string(), options).map(|()| Status::DONE),
+        "" => Err(Error::refused("cannot start", "the manager", "it died before it could say why")),
+        why => {
+            crate::complain(why);
+            Ok(Status(1))
+        }
+    }
+}
+
+fn announce(pid: u32, path: &str, options: &Options) -> Result<(), Error> {
+    let line = match options.format {
+        Some(Format::Json) => {
+            format!("{}\n", serde_json::json!({"v": 1, "type": "manager", "pid": pid, "socket": path}))
+        }
+        _ if options.quiet => return Ok(()),
+        _ => format!("manager running, pid {pid}, socket {path}\n"),
+    };
+    write(line.as_bytes()).map_err(|error| Error::os("cannot write to", "stdout", error))
+}

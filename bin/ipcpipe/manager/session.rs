@@ -1,0 +1,246 @@
+//! A conversation with a manager, which is what every surface is: commands go out as words, answers come back and are
+//! shown. What only a client can do, such as reading a file of commands, is done here.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::task::Poll;
+use std::time::Instant;
+
+use ipcpipe::manager::client::Client;
+use ipcpipe::manager::protocol::{Answer, Code, Refusal, Request, VERSION};
+use ipcpipe::manager::{Command, Selector};
+use ipcpipe::sys::signal::{self, Signals};
+use ipcpipe::sys::wait::{self, Interest};
+use ipcpipe::{Error, OneLine};
+
+use super::grammar::{self, Options, Verb};
+use super::script::{self, Place};
+use super::view::{Shape, View};
+use super::{Status, help};
+
+/// How deep files of commands may include each other.
+const DEPTH: usize = 16;
+
+/// A conversation.
+#[derive(Debug)]
+pub(crate) struct Session {
+    client: Client,
+    signals: Signals,
+    options: Options,
+    depth: usize,
+    /// The manager has ended, or gone.
+    pub(crate) over: bool,
+    /// A signal other than Ctrl-C asked this program to end.
+    pub(crate) stopped_by: Option<i32>,
+}
+
+/// Why a conversation cannot go on.
+#[derive(Debug)]
+pub(crate) struct Lost(pub(crate) io::Error);
+
+impl From<io::Error> for Lost {
+    fn from(error: io::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl Session {
+    /// Talks over `client`. From now on this program does not die of Ctrl-C and its like.
+    pub(crate) fn new(client: Client, options: &Options) -> Result<Self, Error> {
+        let signals = Signals::catch(&signal::requests().collect::<Vec<_>>());
+        let signals = signals.map_err(|error| Error::os("cannot catch", "signals", error))?;
+        Ok(Self { client, signals, options: options.clone(), depth: 0, over: false, stopped_by: None })
+    }
+
+    /// Carries out one command. The status is what it deserves; what went wrong has been said.
+    pub(crate) fn execute(&mut self, words: &[OsString], place: Option<&Place>) -> Result<Status, Lost> {
+        let line = match grammar::read(words) {
+            Ok(line) => line,
+            Err(error) => return self.answer_locally(words, error, place),
+        };
+        let options = line.options.or(&self.options);
+        match line.verb {
+            Verb::Help { words } => help::print(&words),
+            Verb::Source { file } => self.source(&file, &options, place),
+            Verb::Save { file: Some(file) } => self.save(&file, &options, place),
+            Verb::Time { words } => self.time(&words, place),
+            verb => match verb.lower() {
+                Ok(command) => self.ask(words, &command, &options, place),
+                Err(error) => refuse(&options, place, grammar::refusal(words, error)),
+            },
+        }
+    }
+
+    /// Help that was asked for with `--help`, or a usage error.
+    fn answer_locally(&self, words: &[OsString], error: clap::Error, place: Option<&Place>) -> Result<Status, Lost> {
+        match grammar::help_of(&error) {
+            Some(help) => help::show(&help),
+            None => refuse(&self.options, place, grammar::refusal(words, error)),
+        }
+    }
+
+    /// Sends a command and shows its answers.
+    fn ask(
+        &mut self,
+        words: &[OsString],
+        command: &Command,
+        options: &Options,
+        place: Option<&Place>,
+    ) -> Result<Status, Lost> {
+        let mut view = View::new(options, shape(command), place.map(ToString::to_string));
+        let ends = matches!(command, Command::Quit { .. } | Command::Clear | Command::Exit);
+        self.converse(words, ends, &mut view)
+    }
+
+    /// Ends the manager as `words` say, at the end of a script: a manager with nothing left to stop is no news.
+    pub(crate) fn end(&mut self, verb: &str) -> Result<Status, Lost> {
+        let mut view = View::new(&self.options, Shape::Silent, None);
+        self.converse(&[verb.into()], true, &mut view)
+    }
+
+    fn converse(&mut self, words: &[OsString], ends: bool, view: &mut View) -> Result<Status, Lost> {
+        // A manager that is gone is found out by reading, which also has its last words.
+        let _ = self.client.send(&request(words));
+        let (mut status, interrupted) = self.listen(ends, view)?;
+        if interrupted && ends && !self.over {
+            let _ = self.client.send(&request(&["exit".into()]));
+            status = self.listen(ends, view)?.0;
+        }
+        self.over |= ends && status != Status(Code::Interrupted.exit());
+        view.finish()?;
+        Ok(status)
+    }
+
+    /// Shows answers until the end of them; true if somebody interrupted.
+    fn listen(&mut self, ends: bool, view: &mut View) -> Result<(Status, bool), Lost> {
+        let mut interrupted = false;
+        loop {
+            match self.client.try_next()? {
+                Poll::Ready(Some(Answer::End { exit, .. })) => return Ok((Status(exit), interrupted)),
+                Poll::Ready(Some(answer)) => view.show(answer)?,
+                Poll::Ready(None) => {
+                    self.over = true;
+                    return self.gone(ends, view).map(|status| (status, interrupted));
+                }
+                Poll::Pending => interrupted |= self.wait()?,
+            }
+        }
+    }
+
+    /// The manager closed the connection, as it should after it was told to end.
+    fn gone(&self, expected: bool, view: &View) -> Result<Status, Lost> {
+        if expected {
+            return Ok(Status::DONE);
+        }
+        let refusal = Refusal::new(Code::Unreachable, "the manager has gone");
+        let status = Status(refusal.code.exit());
+        view.refuse(refusal)?;
+        Ok(status)
+    }
+
+    /// Waits for more; a request to end this program ends the command. True if there was one.
+    fn wait(&mut self) -> io::Result<bool> {
+        let fds = [(self.client.as_fd(), Interest::Read), (self.signals.as_fd(), Interest::Read)];
+        let [_, signals] = wait::wait(fds, None)?;
+        Ok(signals.any() && self.interrupted())
+    }
+
+    fn interrupted(&mut self) -> bool {
+        let taken = self.signals.take();
+        for signal in &taken {
+            if signal.as_str() != "SIGINT" {
+                self.stopped_by = Some(*signal as i32);
+            }
+            let _ = self.client.interrupt();
+        }
+        !taken.is_empty()
+    }
+
+    /// Becomes readable when a signal came while nothing was under way.
+    pub(crate) fn signals_fd(&self) -> BorrowedFd<'_> {
+        self.signals.as_fd()
+    }
+
+    /// Notes signals that came while nothing was under way; true if there were any.
+    pub(crate) fn was_interrupted(&mut self) -> bool {
+        let taken = self.signals.take();
+        let other = taken.iter().find(|signal| signal.as_str() != "SIGINT");
+        self.stopped_by = self.stopped_by.or(other.map(|signal| *signal as i32));
+        !taken.is_empty()
+    }
+
+    /// Carries out the commands of a file. Like a script, it stops at the first error.
+    fn source(&mut self, file: &Path, options: &Options, place: Option<&Place>) -> Result<Status, Lost> {
+        if self.depth == DEPTH {
+            let why = format!("{DEPTH} files include each other already, so this one may include itself");
+            let error = Error::refused("cannot read", OneLine::path(file), why);
+            return refuse(options, place, Refusal::new(Code::Failed, error.to_string()));
+        }
+        match File::open(file) {
+            Ok(open) => {
+                self.depth += 1;
+                let name = OneLine::path(file).to_string();
+                let status = script::commands(self, &mut BufReader::new(open), &name, false);
+                self.depth -= 1;
+                status
+            }
+            Err(error) => {
+                let error = Error::os("cannot read", OneLine::path(file), error);
+                refuse(options, place, Refusal::new(Code::Failed, error.to_string()))
+            }
+        }
+    }
+
+    /// Writes the live state to a file.
+    fn save(&mut self, file: &Path, options: &Options, place: Option<&Place>) -> Result<Status, Lost> {
+        let mut view = View::new(options, Shape::Script(Vec::new()), place.map(ToString::to_string));
+        let status = self.converse(&["save".into()], false, &mut view)?;
+        if status != Status::DONE {
+            return Ok(status);
+        }
+        match fs::write(file, view.into_script()) {
+            Ok(()) => Ok(status),
+            Err(error) => {
+                let error = Error::os("cannot write", OneLine::path(file), error);
+                refuse(options, place, Refusal::new(Code::Failed, error.to_string()))
+            }
+        }
+    }
+
+    /// Carries out a command and says how long it took.
+    fn time(&mut self, words: &[OsString], place: Option<&Place>) -> Result<Status, Lost> {
+        let start = Instant::now();
+        let status = self.execute(words, place)?;
+        crate::say(&format!("took {:.1} ms\n", start.elapsed().as_secs_f64() * 1e3));
+        Ok(status)
+    }
+}
+
+/// Says what is wrong, and answers with the status for it.
+pub(crate) fn refuse(options: &Options, place: Option<&Place>, refusal: Refusal) -> Result<Status, Lost> {
+    let status = Status(refusal.code.exit());
+    View::new(options, Shape::Lines, place.map(ToString::to_string)).refuse(refusal)?;
+    Ok(status)
+}
+
+/// The request for `words`, from the directory we are in.
+pub(crate) fn request(words: &[OsString]) -> Request {
+    let cwd = std::env::current_dir().ok().map(|dir| dir.as_os_str().into());
+    Request { v: VERSION, cmd: words.iter().map(|word| word.as_os_str().into()).collect(), cwd, ..Request::default() }
+}
+
+/// What the answers to a command look like.
+fn shape(command: &Command) -> Shape {
+    match command {
+        Command::List(_) => Shape::Table,
+        Command::Show(_) => Shape::Show,
+        Command::Logs { targets, .. } => match targets.select.as_slice() {
+            [Selector::Name(_) | Selector::Id(_) | Selector::Number(_)] => Shape::Lines,
+            _ => Shape::Prefixed,
+        },
+        _ => Shape::Lines,
+    }
+}

@@ -1,0 +1,121 @@
+//! Where answers go: text for a person, or the lines of the protocol for a program.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use ipcpipe::manager::protocol::{Answer, Refusal};
+
+use super::grammar::Options;
+use super::{render, words};
+use crate::args::Format;
+use crate::message;
+
+/// How the answers to one command are shown.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    json: bool,
+    quiet: bool,
+    shape: Shape,
+    rows: Vec<render::Row>,
+    /// Stands before errors: the file and line that they are about.
+    pub(crate) place: Option<String>,
+}
+
+/// What the command is, as far as its answers look different for it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// As they come.
+    #[default]
+    Lines,
+    /// Rows are a table.
+    Table,
+    /// Rows are described at length.
+    Show,
+    /// Lines of output bear the name of their writer.
+    Prefixed,
+    /// Commands are kept, for a file.
+    Script(Vec<u8>),
+    /// A manager that ends as it should is no news.
+    Silent,
+}
+
+impl View {
+    /// Shows answers as `options` say.
+    pub(crate) fn new(options: &Options, shape: Shape, place: Option<String>) -> Self {
+        let json = options.format == Some(Format::Json);
+        Self { json, quiet: options.quiet, shape, rows: Vec::new(), place }
+    }
+
+    /// Shows one answer.
+    pub(crate) fn show(&mut self, answer: Answer) -> io::Result<()> {
+        if let (Answer::Command { words }, Shape::Script(script)) = (&answer, &mut self.shape) {
+            script.extend(words::join(words.iter().cloned().map(OsString::from)).bytes());
+            script.push(b'\n');
+            return Ok(());
+        }
+        let told = match &answer {
+            Answer::Done(_) => !self.quiet,
+            Answer::Ended { processes: 0, threads: 0 } => !self.quiet && self.shape != Shape::Silent,
+            _ => true,
+        };
+        match answer {
+            _ if !told => Ok(()),
+            answer if self.json => write(answer.line().as_bytes()),
+            Answer::Error(refusal) => {
+                self.complain(&refusal);
+                Ok(())
+            }
+            Answer::Process(row) if self.shape == Shape::Show => write(render::show_process(&row).as_bytes()),
+            Answer::Thread(row) if self.shape == Shape::Show => write(render::show_thread(&row).as_bytes()),
+            Answer::Process(row) => {
+                self.rows.push(render::Row::from(&*row));
+                Ok(())
+            }
+            Answer::Thread(row) => {
+                self.rows.push(render::Row::from(&row));
+                Ok(())
+            }
+            answer => write(&render::line(&answer, self.shape == Shape::Prefixed)),
+        }
+    }
+
+    /// Shows what was kept back until the end.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        let rows = std::mem::take(&mut self.rows);
+        if self.json || (rows.is_empty() && self.shape != Shape::Table) {
+            Ok(())
+        } else {
+            write(render::table(&rows).as_bytes())
+        }
+    }
+
+    /// What was kept for a file.
+    pub(crate) fn into_script(self) -> Vec<u8> {
+        match self.shape {
+            Shape::Script(script) => script,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Says why something was not done: on stderr, or as an object among the others.
+    pub(crate) fn refuse(&self, refusal: Refusal) -> io::Result<()> {
+        if self.json {
+            return write(Answer::Error(refusal).line().as_bytes());
+        }
+        self.complain(&refusal);
+        Ok(())
+    }
+
+    fn complain(&self, refusal: &Refusal) {
+        let text = render::error(refusal);
+        let whole = self.place.as_ref().map_or_else(|| text.clone(), |place| format!("{place}: {text}"));
+        crate::say(&format!("{}\n", message(whole)));
+    }
+}
+
+/// Writes to stdout in one piece, byte for byte: what a process wrote is its own.
+pub(crate) fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
