@@ -71,10 +71,11 @@ pub struct Manager {
     pub(super) ending: Option<Ending>,
     pub(super) waker: Waker,
     pub(super) now: Instant,
+    /// Goes before the socket, which removes the directory that both are in if it is empty.
+    journal: Option<Journal>,
     socket: Option<Socket>,
     /// No descriptor for a new client until then.
     exhausted_until: Option<Instant>,
-    journal: Option<Journal>,
     /// Number of events when the journal was last written.
     journalled: u64,
     children: Signals,
