@@ -194,7 +194,8 @@ mod tests {
             guarded(hold(&root).as_bytes(), || {
                 // The guard has read its line when it holds the leader, which one more descriptor shows.
                 eventually(holds_a_process);
-                drop(File::options().write(true).open(&path).unwrap());
+                let mut line = File::options().read(true).write(true).open(&path).unwrap();
+                line.write_all(b"\n").unwrap();
                 child.wait().unwrap();
                 assert!(!pids.iter().any(|&pid| is_gone(pid)));
             });
