@@ -162,17 +162,6 @@ impl Log {
         }
     }
 
-    /// Opens the file anew, for when somebody has moved it away.
-    ///
-    /// # Errors
-    /// As [`Log::open`]; the old file stays in use then.
-    pub(crate) fn reopen(&mut self) -> Result<(), Error> {
-        match &mut self.0 {
-            Kind::File(file) => file.reopen(),
-            Kind::Off | Kind::Unix(_) => Ok(()),
-        }
-    }
-
     /// The descriptor to wait for until it takes more; None while nothing is queued or no server is there.
     pub(crate) fn waits_for(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {
@@ -299,9 +288,6 @@ mod tests {
             \"target\":\"p1\",\"pid\":42,\"msg\":\"p1 paused\\n\"}\n\
             {\"ts\":\"2026-11-20T16:00:00.123456789Z\",\"level\":\"info\",\"event\":\"paused\",\"msg\":\"up\"}\n";
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
-        std::fs::remove_file(&path).unwrap();
-        log.reopen().unwrap();
-        assert!(path.exists());
         Log::open(&Sink::Off).unwrap().write(&event("")).unwrap();
     }
 

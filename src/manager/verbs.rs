@@ -272,10 +272,7 @@ impl Manager {
 
     /// Starts what waited for something that has happened by now.
     pub(super) fn start_waiting(&mut self) {
-        loop {
-            let waiting = self.registry.processes().filter(|process| process.is_waiting());
-            let verdicts = waiting.map(|process| (process.id, order::turn(&process.spec, &self.registry)));
-            let Some((id, turn)) = verdicts.filter(|(_, turn)| *turn != order::Turn::Later).next() else { return };
+        while let Some((id, turn)) = self.next_in_turn() {
             let (registry, mut cx) = self.parts();
             let Some(Entry::Process(process)) = registry.get_mut(id) else { return };
             match turn {
@@ -283,6 +280,13 @@ impl Manager {
                 _ => process.start_in_turn(&mut cx),
             }
         }
+    }
+
+    /// A waiting process whose wait is over, one way or the other.
+    fn next_in_turn(&self) -> Option<(u64, order::Turn)> {
+        let waiting = self.registry.processes().filter(|process| process.is_waiting());
+        let mut verdicts = waiting.map(|process| (process.id, order::turn(&process.spec, &self.registry)));
+        verdicts.find(|(_, turn)| *turn != order::Turn::Later)
     }
 }
 

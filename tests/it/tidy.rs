@@ -22,7 +22,6 @@ const MAY_USE: [(&str, &[&str]); 7] = [
     ("stage", &["error", "record", "channel"]),
     ("manager", &["error", "sys"]),
     ("pipeline", &["error", "record", "channel", "stage", "sys"]),
-    ("manager", &["error", "sys"]),
 ];
 
 /// Crates that wrap the system, and where they may be named.

@@ -73,7 +73,7 @@ impl Process {
         match self.end() {
             Some(End::Exited(code)) => format!("exited with {code}"),
             Some(End::Killed(signal)) => format!("ended by {}", signal_name(signal)),
-            Some(End::Unknown) => "ended, its status went to another process".to_owned(),
+            Some(End::Unknown) => "ended; its exit status went to its new parent".to_owned(),
             None => "never ran".to_owned(),
         }
     }

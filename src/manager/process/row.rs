@@ -49,7 +49,7 @@ impl Process {
             grace_s: self.spec.grace.as_secs_f64(),
             stop_signal: signal::name(self.spec.stop_signal),
             says: self.says.clone(),
-            output_bytes: self.output.bytes() as u64,
+            output_bytes: self.output.bytes(),
             log_file: self.spec.log_file.as_ref().map(|path| path.as_os_str().into()),
         }
     }
