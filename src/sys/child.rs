@@ -84,6 +84,9 @@ impl Child {
             Some(libc::EAGAIN) => {
                 Error::os("cannot start", &program, error).hint("raise the limit on processes ('ulimit -u')")
             }
+            Some(libc::EMFILE) => {
+                Error::os("cannot start", &program, error).hint("raise the limit on open files ('ulimit -n')")
+            }
             _ => Error::os("cannot start", &program, error),
         };
         let open = Inheritable::new(fds).map_err(failed)?;

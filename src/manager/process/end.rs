@@ -19,7 +19,7 @@ impl Process {
             self.held = false;
             self.pause = None;
             let ok = matches!(self.end(), Some(End::Exited(code)) if self.spec.ok_codes.contains(&code));
-            self.follow_policy(cx, ok);
+            self.follow_policy(cx, ok, "");
         }
     }
 
@@ -28,8 +28,8 @@ impl Process {
     }
 
     /// Starts it again if its policy says so; otherwise this was its last run.
-    pub(super) fn follow_policy(&mut self, cx: &mut Context<'_>, ok: bool) {
-        let how = self.end_text();
+    pub(super) fn follow_policy(&mut self, cx: &mut Context<'_>, ok: bool, because: &str) {
+        let how = format!("{}{because}", self.end_text());
         let lasted =
             self.run.as_ref().map_or_else(Default::default, |run| cx.now.saturating_duration_since(run.started));
         let run = Run { ok, lasted, ended: cx.now };

@@ -65,6 +65,8 @@ pub(crate) struct Process {
 #[derive(Debug)]
 struct Run {
     root: Root,
+    /// An earlier manager started it.
+    is_adopted: bool,
     /// Signals the group even when its leader has ended.
     handle: Handle,
     /// None once it has been reaped.
@@ -80,9 +82,12 @@ struct Run {
 }
 
 impl Run {
-    /// Says of a child of the manager that it leads another tree.
-    fn is_foreign(&self, leaders: &HashSet<u32>) -> impl Fn(u32) -> bool {
-        |pid| pid != self.root.pid && leaders.contains(&pid)
+    fn members(&self, leaders: &HashSet<u32>, look: fn(&Root, &dyn Fn(u32) -> bool) -> Vec<Stat>) -> Vec<Stat> {
+        // The orphans of a tree that another manager started do not come to this one.
+        if self.is_adopted {
+            return self.root.members_anywhere();
+        }
+        look(&self.root, &|pid| pid != self.root.pid && leaders.contains(&pid))
     }
 }
 
@@ -202,12 +207,12 @@ impl Process {
 
     /// Live processes of its tree, its leader first, by one cheap look.
     pub(crate) fn members(&self, leaders: &HashSet<u32>) -> Vec<Stat> {
-        self.run.as_ref().map_or_else(Vec::new, |run| run.root.glance(&run.is_foreign(leaders)))
+        self.run.as_ref().map_or_else(Vec::new, |run| run.members(leaders, Root::glance))
     }
 
     /// The same as a proof: an empty answer means that nobody is left, and one in which all are stopped means that.
     fn proven_members(&self, leaders: &HashSet<u32>) -> Vec<Stat> {
-        self.run.as_ref().map_or_else(Vec::new, |run| run.root.members(&run.is_foreign(leaders)))
+        self.run.as_ref().map_or_else(Vec::new, |run| run.members(leaders, Root::members))
     }
 
     /// Notes a transition and tells of it.

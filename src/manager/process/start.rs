@@ -100,6 +100,7 @@ impl Process {
         let timeout = self.spec.timeout.map(|timeout| Countdown::new(timeout, cx.now));
         self.run = Some(Run {
             root,
+            is_adopted: false,
             handle,
             leader: Some(Leader::Child(child)),
             pipes,
@@ -141,6 +142,7 @@ impl Process {
         }
         process.run = Some(Run {
             root,
+            is_adopted: true,
             handle,
             leader: Some(Leader::Adopted),
             pipes,

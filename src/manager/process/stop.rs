@@ -215,7 +215,7 @@ impl Process {
                 self.restarts.asked_for();
                 self.restart(cx, &format!("{how}, and was to be started again"));
             }
-            Purpose::Timeout => self.follow_policy(cx, false),
+            Purpose::Timeout => self.follow_policy(cx, false, " because its time was up"),
             Purpose::Leftovers => self.restart(cx, "what the last run left behind is gone"),
         }
     }
