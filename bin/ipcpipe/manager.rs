@@ -37,7 +37,8 @@ use std::process::ExitCode;
 use ipcpipe::Error;
 use ipcpipe::sys::signal;
 
-pub(crate) use self::options::{ManagerArgs, Surface};
+pub(crate) use self::grammar::verbs_of_targets;
+pub(crate) use self::options::{ManagerArgs, Surface, with_verbs};
 use self::script::Source;
 use self::session::Lost;
 use crate::complain;

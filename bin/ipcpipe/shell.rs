@@ -1,5 +1,7 @@
 //! What a shell and `man` want to know, on stdout: `ipcpipe completions SHELL` and `ipcpipe man`.
 
+mod names;
+
 use std::io::{self, ErrorKind, Write};
 
 use clap_complete::Shell;
@@ -7,7 +9,7 @@ use clap_mangen::Man;
 use ipcpipe::Error;
 
 use crate::args::{ENVIRONMENT, EXAMPLES};
-use crate::{Exit, Outcome, parse};
+use crate::{Exit, Outcome, manager, parse};
 
 /// The exit statuses, for the manual page.
 const STATUSES: [(&str, &str); 7] = [
@@ -33,14 +35,19 @@ pub(crate) fn completions(shell: Shell) -> Outcome {
 
 fn script(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut visible(&parse::command()), "ipcpipe", &mut script);
-    script
+    let mut command = visible(&parse::command().mut_subcommand("manager", manager::with_verbs));
+    clap_complete::generate(shell, &mut command, "ipcpipe", &mut script);
+    names::add(shell, script)
 }
 
 /// The command line without what `hide` keeps out of the help, which the generators do not look at.
 fn visible(command: &clap::Command) -> clap::Command {
-    let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
-    clap::Command::new("ipcpipe").version(clap::crate_version!()).args(command.get_arguments()).subcommands(shown)
+    let shown = command.get_subcommands().filter(|command| !command.is_hide_set()).map(visible);
+    let options = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    let copy = clap::Command::new(command.get_name().to_owned()).args(options).subcommands(shown);
+    let copy = copy.about(command.get_about().cloned().unwrap_or_default()).disable_help_subcommand(true);
+    let copy = copy.visible_aliases(command.get_visible_aliases().map(str::to_owned).collect::<Vec<_>>());
+    if command.get_name() == "ipcpipe" { copy.version(clap::crate_version!()) } else { copy }
 }
 
 /// Prints the manual page in roff.
@@ -139,6 +146,10 @@ mod tests {
         for shell in Shell::value_variants() {
             let script = String::from_utf8(script(*shell)).unwrap();
             assert!(script.contains("keep-names") && !script.contains("stage of a"), "{shell}");
+            // clap's script for fish knows no third level.
+            let deep = script.contains("ok-codes") || *shell == Shell::Fish;
+            assert!(script.contains("keep-going") && deep, "{shell}");
+            assert!(!script.contains("guard") && !script.contains("report="), "{shell}");
         }
     }
 }

@@ -60,7 +60,7 @@ pub(crate) fn table() -> String {
         for verb in verbs {
             let command = definition.find_subcommand(verb).expect("the groups hold verbs of the grammar");
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            text.push_str(&format!("  {:24}  {about}\n", usage(command)));
+            text.push_str(&format!("  {:27}  {about}\n", usage(command)));
         }
         text.push('\n');
     }
@@ -93,6 +93,6 @@ mod tests {
         listed.sort_unstable();
         defined.sort_unstable();
         assert_eq!(listed, defined);
-        assert!(table().contains("  pause TARGET              Pause"), "{}", table());
+        assert!(table().contains("  pause TARGET                 Pause"), "{}", table());
     }
 }

@@ -113,7 +113,7 @@ pub(crate) fn with_surfaces(command: clap::Command) -> clap::Command {
     command.subcommands(shown)
 }
 
-/// `manager` with the verbs among its subcommands, for completion and the manual.
+/// `manager` with the verbs among its subcommands, for completion.
 pub(crate) fn with_verbs(manager: clap::Command) -> clap::Command {
     manager.subcommands(grammar::definition().get_subcommands().cloned())
 }

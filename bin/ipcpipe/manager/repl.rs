@@ -2,13 +2,14 @@
 
 mod complete;
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::Poll;
 
 use ipcpipe::Error;
 use ipcpipe::manager::client::Client;
-use ipcpipe::manager::protocol::{Answer, Level};
+use ipcpipe::manager::protocol::{Answer, Event, Level};
 
 use super::grammar::{Options, misuse};
 use super::host::{Host, Public};
@@ -64,8 +65,9 @@ fn lines(session: &mut Session, connect: Connect<'_>) -> Result<(), Lost> {
     let mut events = connect()?;
     events.send(&session::request(&["events", "-f", "-n", "0"].map(Into::into)))?;
     let mut names = connect().ok();
+    let mut filter = Filter::default();
     while !session.over && session.stopped_by.is_none() {
-        let mut desk = Desk { session, events: &mut events, names: &mut names };
+        let mut desk = Desk { session, events: &mut events, names: &mut names, filter: &mut filter };
         match prompt.read_line(&mut desk)? {
             Input::Line(line) => carry_out(session, &line)?,
             Input::Cancelled => {}
@@ -97,6 +99,27 @@ struct Desk<'a> {
     session: &'a mut Session,
     events: &'a mut Client,
     names: &'a mut Option<Client>,
+    filter: &'a mut Filter,
+}
+
+/// Tells what somebody should hear of from what was asked for: the first is answered where it was asked.
+#[derive(Debug, Default)]
+struct Filter {
+    /// Who was asked to end and has not yet.
+    stopping: BTreeSet<String>,
+}
+
+impl Filter {
+    fn is_news(&mut self, event: &Event) -> bool {
+        match event.event.as_str() {
+            "stopping" => {
+                self.stopping.insert(event.target.clone());
+                false
+            }
+            "exited" | "killed" | "gone" | "done" | "stopped" | "panicked" => !self.stopping.remove(&event.target),
+            _ => event.level != Level::Info,
+        }
+    }
 }
 
 impl Beside for Desk<'_> {
@@ -111,8 +134,7 @@ impl Beside for Desk<'_> {
         loop {
             match self.events.try_next() {
                 Ok(Poll::Ready(Some(Answer::Event(event)))) => {
-                    // What was asked for here has been answered, and what others asked for is theirs.
-                    if event.level != Level::Info {
+                    if self.filter.is_news(&event) {
                         news.text.push_str(&render::event(&event));
                         news.text.push('\n');
                     }
@@ -153,4 +175,33 @@ fn live_names(client: Option<&mut Client>) -> Vec<String> {
 /// True if a person sits at both ends.
 pub(crate) fn is_for_a_person() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_news_unless_somebody_asked_for_it() {
+        let event = |event: &str, target: &str, level| Event {
+            ts_ns: 0,
+            level,
+            event: event.into(),
+            target: target.into(),
+            pid: None,
+            msg: String::new(),
+            lost: 0,
+        };
+        let mut filter = Filter::default();
+        let told = [
+            event("started", "a", Level::Info),
+            event("stopping", "a", Level::Info),
+            event("exited", "b", Level::Info),
+            event("killed", "a", Level::Info),
+            event("started", "a", Level::Info),
+            event("killed", "a", Level::Info),
+            event("ended", "a", Level::Warning),
+        ];
+        assert_eq!(told.map(|event| filter.is_news(&event)), [false, false, true, false, false, true, true]);
+    }
 }

@@ -154,7 +154,11 @@ impl Crew {
             match self.commands.try_next()? {
                 Poll::Ready(Some(Answer::End { .. })) if interrupted => return Ok(Ended::Interrupted),
                 Poll::Ready(Some(Answer::End { exit, .. })) => return Ok(Ended::With(Status(exit))),
-                Poll::Ready(Some(answer)) => self.tell(words, &answer)?,
+                Poll::Ready(Some(answer)) => {
+                    // Last words come before the end.
+                    self.print_output()?;
+                    self.tell(words, &answer)?;
+                }
                 Poll::Ready(None) => return Ok(Ended::Interrupted),
                 Poll::Pending => {
                     self.print_output()?;
