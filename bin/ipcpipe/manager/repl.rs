@@ -19,16 +19,10 @@ use super::session::{self, Lost, Session};
 use super::{Status, render, words};
 
 /// Time that a manager has for the end when a signal asks for it.
-pub(crate) const PATIENCE: &str = "10s";
+const PATIENCE: &str = "10s";
 
-/// What the end of the input means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AtEnd {
-    /// The manager quits.
-    Quit,
-    /// It goes on without us.
-    Detach,
-}
+/// How a manager is asked to end by a signal.
+pub(crate) const QUIT_SOON: [&str; 3] = ["quit", "--timeout", PATIENCE];
 
 /// Opens another connection to the same manager.
 type Connect<'a> = &'a dyn Fn() -> io::Result<Client>;
@@ -38,29 +32,36 @@ pub(crate) fn run(options: &Options) -> Result<Status, Error> {
     let host = Host::start(options, Public::IfFree, "the prompt")?;
     let mut session = Session::new(host.connect()?, options)?;
     let connect = || host.connect().map_err(|error| io::Error::other(error.to_string()));
-    let status = converse(&mut session, &connect, AtEnd::Quit);
-    host.join()?;
-    status
+    let status = converse(&mut session, &connect);
+    // A closed terminal is an end of the input and a signal, whichever is seen first.
+    session.was_interrupted();
+    let status = status.and_then(|()| if session.over { Ok(()) } else { quit(&mut session) });
+    let (over, stopped_by) = (session.over, session.stopped_by);
+    drop(session);
+    match over {
+        true => host.join()?,
+        // The terminal is gone, or whoever reads what is printed.
+        false if stopped_by.is_some() => host.end(&QUIT_SOON)?,
+        false => host.end(&["exit"])?,
+    }
+    Ok(super::settle(status.map(|()| Status::DONE), stopped_by))
+}
+
+/// The prompt of a manager that goes on without us.
+pub(crate) fn visit(session: &mut Session, connect: Connect<'_>) -> Status {
+    let status = converse(session, connect);
+    super::settle(status.map(|()| Status::DONE), session.stopped_by)
+}
+
+/// Ends the manager at the end of the input, or because a signal asked for it.
+fn quit(session: &mut Session) -> Result<(), Lost> {
+    let words: &[&str] = if session.stopped_by.is_some() { &QUIT_SOON } else { &["quit"] };
+    session.execute(&words.iter().map(Into::into).collect::<Vec<_>>(), None)?;
+    Ok(())
 }
 
 /// Reads lines and carries them out until there are no more.
-pub(crate) fn converse(session: &mut Session, connect: Connect<'_>, at_end: AtEnd) -> Result<Status, Error> {
-    let mut status = lines(session, connect);
-    if at_end == AtEnd::Quit && !session.over {
-        status = status.and_then(|()| end(session));
-    }
-    Ok(super::settle(status.map(|()| Status::DONE), session.stopped_by))
-}
-
-fn end(session: &mut Session) -> Result<(), Lost> {
-    let quit: &[&str] = if session.stopped_by.is_some() { &["quit", "--timeout", PATIENCE] } else { &["quit"] };
-    let quit: Vec<_> = quit.iter().map(Into::into).collect();
-    session.execute(&quit, None)?;
-    // A quit that was interrupted before it began leaves the manager waiting.
-    if session.over { Ok(()) } else { session.end("exit").map(|_| ()) }
-}
-
-fn lines(session: &mut Session, connect: Connect<'_>) -> Result<(), Lost> {
+fn converse(session: &mut Session, connect: Connect<'_>) -> Result<(), Lost> {
     let mut prompt = Prompt::new();
     let mut events = connect()?;
     events.send(&session::request(&["events", "-f", "-n", "0"].map(Into::into)))?;
@@ -128,9 +129,8 @@ impl Beside for Desk<'_> {
     }
 
     fn take(&mut self) -> News {
-        let mut news = News::default();
-        news.cancel = self.session.was_interrupted();
-        news.end = self.session.stopped_by.is_some();
+        let cancel = self.session.was_interrupted();
+        let mut news = News { cancel, end: self.session.stopped_by.is_some(), ..News::default() };
         loop {
             match self.events.try_next() {
                 Ok(Poll::Ready(Some(Answer::Event(event)))) => {

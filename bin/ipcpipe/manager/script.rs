@@ -45,9 +45,15 @@ pub(crate) fn run(source: &Source<'_>, keep_going: bool, options: &Options) -> R
     let host = Host::start(options, Public::IfAsked, "the script")?;
     let mut session = Session::new(host.connect()?, options)?;
     let status = carry_out(&mut session, &mut script, keep_going);
-    let ended = session.end_after(&status);
-    host.join()?;
-    Ok(super::settle(status.and_then(|status| ended.map(|()| status)), session.stopped_by))
+    let status = status.and_then(|status| session.end_after(status));
+    let (over, stopped_by) = (session.over, session.stopped_by);
+    drop(session);
+    if over {
+        host.join()?
+    } else {
+        host.end(&["exit"])?
+    }
+    Ok(super::settle(status, stopped_by))
 }
 
 /// Sends a script to a manager that goes on after it.
@@ -58,13 +64,15 @@ pub(crate) fn send(session: &mut Session, source: &Source<'_>, keep_going: bool)
 }
 
 impl Session {
-    /// Ends the manager of a script whose status is `status`.
-    fn end_after(&mut self, status: &Result<Status, Lost>) -> Result<(), Lost> {
+    /// Ends the manager of a script that ended with `status`. Waiting for what it has started is part of a script that
+    /// went well.
+    fn end_after(&mut self, status: Status) -> Result<Status, Lost> {
         if self.over {
-            return Ok(());
+            return Ok(status);
         }
-        let well = matches!(status, Ok(Status::DONE)) && self.stopped_by.is_none();
-        self.end(if well { "quit" } else { "exit" }).map(|_| ())
+        let well = status == Status::DONE && self.stopped_by.is_none();
+        self.end(if well { "quit" } else { "exit" })?;
+        Ok(status)
     }
 }
 

@@ -21,7 +21,7 @@ use super::Status;
 use super::grammar::Options;
 use super::host::{self, Extras, Host, Public};
 use super::options::ServeArgs;
-use super::repl::PATIENCE;
+use super::repl::QUIT_SOON;
 use super::session::request;
 use super::view::write;
 use crate::args::Format;
@@ -62,7 +62,7 @@ fn begin_here(args: &ServeArgs, options: &Options) -> Result<(Host, String), Err
     Ok((Host::start_with(socket, &extras, "serve")?, path))
 }
 
-/// Waits for the end of the manager. The first signal asks it to quit within [`PATIENCE`], the second to end now.
+/// Waits for the end of the manager. The first signal asks it to quit soon, the second to end now.
 fn stay(host: Host) -> Result<Status, Error> {
     let mut client = host.connect()?;
     let failed = |error: io::Error| Error::os("cannot wait for", "the manager", error);
@@ -73,7 +73,7 @@ fn stay(host: Host) -> Result<Status, Error> {
         let [answered, signalled] = wait::wait(fds, None).map_err(failed)?;
         if signalled.any() && !signals.take().is_empty() {
             asked += 1;
-            let words: &[&str] = if asked == 1 { &["quit", "--timeout", PATIENCE] } else { &["exit"] };
+            let words: &[&str] = if asked == 1 { &QUIT_SOON } else { &["exit"] };
             if asked > 1 {
                 let _ = client.interrupt();
             }

@@ -49,10 +49,8 @@ pub(crate) fn run(file: &Path, options: &Options) -> Result<Status, Error> {
     let mut crew =
         Crew { commands: host.connect()?, output: host.connect()?, signals, entries, following: false, drained: false };
     let status = crew.work();
-    // A manager that nobody can talk to any more ends by itself when its connections do.
-    let _ = crew.commands.interrupt();
-    let _ = crew.command(&["exit".into()]);
-    host.join()?;
+    drop(crew);
+    host.end(&["exit"])?;
     Ok(settle(status, None))
 }
 
@@ -173,6 +171,8 @@ impl Crew {
     fn tell(&self, words: &[OsString], answer: &Answer) -> io::Result<()> {
         match answer {
             Answer::Error(refusal) if words[0] == "terminate" && refusal.code == Code::NotRunning => {}
+            // Whoever pressed Ctrl-C knows.
+            Answer::Error(refusal) if refusal.code == Code::Interrupted => {}
             Answer::Error(refusal) => complain(render::error(refusal)),
             Answer::Done(deed) => self.print(&deed.name, None, render::done(deed).as_bytes())?,
             _ => {}

@@ -12,10 +12,13 @@ pub(crate) fn help_of(error: &clap::Error) -> Option<String> {
     (!error.use_stderr()).then(|| error.render().ansi().to_string())
 }
 
+/// Characters of a sentence that are shown; a word that was typed may have a million.
+const SHOWN: usize = 200;
+
 /// The error about `words` in one line.
 pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
     let verb = verb(words);
-    let sentence = sentence(&error, &verb);
+    let sentence = shortened(sentence(&error, &verb));
     let hint = suggestions(&error);
     let advice = match hint.as_slice() {
         [] if verb.is_empty() => "; see 'help'".to_owned(),
@@ -27,6 +30,13 @@ pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
     let mut refusal = misuse(format!("{before}{sentence}{advice}"));
     refusal.hint = hint;
     refusal
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
 }
 
 /// The verb that was meant, and the noun of `create`, as far as they are known.
