@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::manager::event_log::EventLog;
 use crate::manager::output::Output;
-use crate::manager::process::{Manner, Process, pids};
+use crate::manager::process::{Account, Manner, Process, pids};
 use crate::manager::protocol::{Answer, Code, Deed, Done, OutputLine, Refusal, Status};
 use crate::manager::registry::Entry;
 use crate::manager::supervisor::Manager;
