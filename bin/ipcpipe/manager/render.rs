@@ -78,6 +78,7 @@ pub(crate) fn done(deed: &Deed) -> String {
         Done::Created => format!("started{pid}"),
         Done::Paused => "paused".into(),
         Done::Resumed => "resumed".into(),
+        Done::Ended if deed.status == Status::Gone => format!("ended{took}"),
         Done::Ended | Done::Awaited => format!("{}{took}", end(&deed.status)),
         Done::Restarted => format!("restarted{pid}{took}"),
         Done::Signalled => "signalled".into(),
