@@ -8,6 +8,7 @@ mod cli;
 mod conformance;
 mod crash;
 mod logfile;
+mod manager;
 mod names;
 mod output;
 mod pipeline;

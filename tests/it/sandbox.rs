@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +18,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) const BACKENDS: [&str; 5] = ["pipe", "fifo", "mq", "shm", "socket"];
+
+/// The variable that all processes of a sandbox inherit.
+const MARK: &str = "IT_SANDBOX";
 
 /// The stages in the order of the plan.
 pub(crate) const STAGES: [&str; 4] = ["conv", "log", "stat", "report"];
@@ -91,7 +95,25 @@ impl Sandbox {
     fn contain<A: AsRef<OsStr>>(&self, mut command: Command, args: impl IntoIterator<Item = A>) -> Command {
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
         command.env("XDG_RUNTIME_DIR", self.path("run")).env("TMPDIR", self.path("tmp"));
+        // By this everybody who was ever started from here is known, whatever he has left since.
+        command.env(MARK, self.dir.path()).env_remove("IPCPIPE_SOCKET");
         command
+    }
+
+    /// Processes that were started from this sandbox, directly or not, and live.
+    pub(crate) fn inhabitants(&self) -> Vec<Process> {
+        let entry = [MARK.as_bytes(), b"=", self.dir.path().as_os_str().as_bytes()].concat();
+        let is_from_here = |process: &Process| {
+            let environ = fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
+            process.state != 'Z' && environ.split(|byte| *byte == 0).any(|it| it == entry)
+        };
+        processes().into_iter().filter(is_from_here).collect()
+    }
+
+    fn kill_inhabitants(&self) {
+        for Process { pid, .. } in self.inhabitants() {
+            let _ = kill(Pid::from_raw(pid as i32), Signal::SIGKILL);
+        }
     }
 
     /// Runs `args`, split at blanks, to the end.
@@ -116,12 +138,23 @@ impl Sandbox {
             assert!(left.is_empty(), "left behind: {left:?}");
         }
         assert_no_segment_stays();
+        let end = Instant::now() + DEADLINE;
+        while let Some(process) = self.inhabitants().first() {
+            if Instant::now() > end {
+                self.kill_inhabitants();
+                panic!("left behind: {process:?}");
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        if !thread::panicking() {
+        if thread::panicking() {
+            // Nothing of a failed test may go on running.
+            self.kill_inhabitants();
+        } else {
             self.assert_tidy();
         }
     }
@@ -186,20 +219,23 @@ impl Running {
 
     /// Waits for the end of the launcher and then of every stage that was seen.
     pub(crate) fn finish(mut self) -> Finished {
-        let mut readers = Vec::new();
-        if let Some(stdout) = self.child.stdout.take() {
-            readers.push(thread::spawn(move || read_all(stdout)));
-        }
-        if let Some(stderr) = self.child.stderr.take() {
-            readers.push(thread::spawn(move || read_all(stderr)));
-        }
+        let stdout = self.child.stdout.take().map(|stdout| thread::spawn(move || read_all(stdout)));
+        let stderr = self.child.stderr.take().map(|stderr| thread::spawn(move || read_all(stderr)));
         let status = wait_for("the end of the run", || self.child.try_wait().unwrap());
         self.wait_for_orphans();
-        let mut texts = readers.into_iter().map(|reader| reader.join().unwrap());
-        let stdout = texts.next().unwrap_or_default();
-        let stderr = texts.next().unwrap_or_default();
+        let [stdout, stderr] = [stdout, stderr].map(|it| it.map_or_else(String::new, |it| it.join().unwrap()));
         assert!(!stderr.contains("panicked"), "{stderr}");
         Finished { status, stdout, stderr }
+    }
+
+    /// The run's standard output, for those who want to read it while it runs.
+    pub(crate) fn output(&mut self) -> ChildStdout {
+        self.child.stdout.take().expect("a piped stdout that nobody has taken")
+    }
+
+    /// Ends the run's standard input.
+    pub(crate) fn close_input(&mut self) {
+        self.child.stdin = None;
     }
 
     /// The run's standard input.

@@ -67,8 +67,9 @@ struct Run {
     root: Root,
     /// An earlier manager started it.
     is_adopted: bool,
-    /// Signals the group even when its leader has ended.
-    handle: Handle,
+    /// Signals the group even when its leader has ended; None when nobody was left at the end, since the ended are kept
+    /// in the list by the hundred.
+    handle: Option<Handle>,
     /// None once it has been reaped.
     leader: Option<Leader>,
     pipes: Vec<(Stream, File)>,
@@ -218,6 +219,9 @@ impl Process {
     /// Notes a transition and tells of it.
     fn turn_to(&mut self, cx: &mut Context<'_>, status: Status, level: Level, event: &str, cause: &str) {
         let pid = self.pid();
+        if status.is_final() && self.members(cx.leaders).is_empty() {
+            self.run.iter_mut().for_each(|run| run.handle = None);
+        }
         self.history.record(status, cause, pid);
         cx.tell(level, event, Subject { kind: Kind::Process, name: self.spec.name.as_str(), pid }, cause);
     }
@@ -225,8 +229,8 @@ impl Process {
     /// The descriptors to wait for.
     pub(crate) fn watch<'a>(&'a self, mut each: impl FnMut(Source, BorrowedFd<'a>)) {
         let Some(run) = &self.run else { return };
-        if run.leader.is_some() {
-            each(Source::Leader, run.handle.as_fd());
+        if let (Some(_), Some(handle)) = (&run.leader, &run.handle) {
+            each(Source::Leader, handle.as_fd());
         }
         for (at, (_, pipe)) in run.pipes.iter().enumerate() {
             each(Source::Pipe(at), pipe.as_fd());

@@ -57,7 +57,7 @@ impl Process {
     /// A refusal if nobody was there to get it.
     pub(crate) fn signal(&mut self, cx: &mut Context<'_>, number: i32, asker: &str) -> Result<(), Refusal> {
         let name = self.name().to_owned();
-        let reached = self.run.as_ref().is_some_and(|run| run.handle.signal_group(number));
+        let reached = self.run.as_ref().and_then(|run| run.handle.as_ref()).is_some_and(|it| it.signal_group(number));
         if !reached {
             return Err(Refusal::new(Code::NotRunning, format!("{name} has no process now")).about(name));
         }
@@ -101,7 +101,7 @@ impl Process {
         self.run = Some(Run {
             root,
             is_adopted: false,
-            handle,
+            handle: Some(handle),
             leader: Some(Leader::Child(child)),
             pipes,
             started: cx.now,
@@ -143,7 +143,7 @@ impl Process {
         process.run = Some(Run {
             root,
             is_adopted: true,
-            handle,
+            handle: Some(handle),
             leader: Some(Leader::Adopted),
             pipes,
             started: started(cx.now, record.started_ns),

@@ -11,6 +11,7 @@ use super::{Leader, Process};
 use crate::manager::context::Context;
 use crate::manager::protocol::{Level, Status};
 use crate::manager::tree::signal_outside;
+use crate::sys::handle::Handle;
 use crate::sys::proc::Stat;
 use crate::sys::signal::{self, CONT, KILL, STOP};
 
@@ -20,6 +21,9 @@ const ROUNDS: usize = 8;
 /// How long a killed process may take to go before it is called a survivor: one in the middle of a system call on a dead
 /// disk goes when that returns.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The number of no process group.
+const NO_GROUP: u32 = 0;
 
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
@@ -157,8 +161,11 @@ impl Process {
     /// Signals the group and everybody of the tree outside it.
     pub(super) fn signal_all(&self, members: &[Stat], signal: i32) {
         if let Some(run) = &self.run {
-            run.handle.signal_group(signal);
-            signal_outside(members, run.root.pid, signal);
+            let group = run.handle.as_ref().map_or(NO_GROUP, |handle| {
+                handle.signal_group(signal);
+                run.root.pid
+            });
+            signal_outside(members, group, signal);
         }
     }
 
@@ -231,7 +238,9 @@ impl Process {
         let end = match &mut run.leader {
             None => return,
             Some(Leader::Child(child)) => child.try_reap().map(|ended| ended.status.into()),
-            Some(Leader::Adopted) => run.handle.has_ended().then_some(super::End::Unknown),
+            Some(Leader::Adopted) => {
+                run.handle.as_ref().is_none_or(Handle::has_ended).then_some(super::End::Unknown)
+            },
         };
         if let Some(end) = end {
             run.leader = None;
