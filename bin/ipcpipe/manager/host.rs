@@ -48,8 +48,8 @@ pub(crate) struct Host {
 
 impl Host {
     /// Starts a manager for `label`, which is who asked when somebody asks why.
-    pub(crate) fn start(options: &Options, public: Public, label: &str) -> Result<Self, Error> {
-        Self::start_with(listen(options, public)?, &Extras::default(), label)
+    pub(crate) fn start(options: &Options, public: Public, sink: &Sink, label: &str) -> Result<Self, Error> {
+        Self::start_with(listen(options, public)?, &Extras { adopt: false, sink: sink.clone() }, label)
     }
 
     /// Starts a manager on `socket`.

@@ -24,6 +24,10 @@ pub(crate) struct ManagerArgs {
     /// Carry out the commands of a file, and quit.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
+    /// Where events go: off, a file, or unix:PATH for a log server.
+    #[arg(long, value_name = "off|FILE|unix:PATH", value_hint = ValueHint::FilePath, default_value = "off", global = true)]
+    #[arg(value_parser = OsStringValueParser::new().try_map(|text| Sink::parse(&text)))]
+    pub(crate) log: Sink,
     /// Go on after a command that failed; the exit status is still that of the first one.
     #[arg(short, long)]
     pub(crate) keep_going: bool,
@@ -72,10 +76,6 @@ pub(crate) struct ServeArgs {
     /// Take over what a manager that was killed has left running.
     #[arg(long)]
     pub(crate) adopt: bool,
-    /// Where events go: off, a file, or unix:PATH for a log server.
-    #[arg(long, value_name = "off|FILE|unix:PATH", value_hint = ValueHint::FilePath, default_value = "off")]
-    #[arg(value_parser = OsStringValueParser::new().try_map(|text| Sink::parse(&text)))]
-    pub(crate) log: Sink,
     /// Descriptor to report to, when started by --detach.
     #[arg(long, value_name = "FD", hide = true)]
     pub(crate) report: Option<i32>,

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::task::Poll;
 
 use ipcpipe::Error;
+use ipcpipe::manager::Sink;
 use ipcpipe::manager::client::Client;
 use ipcpipe::manager::protocol::{Answer, Event, Level};
 
@@ -28,8 +29,8 @@ pub(crate) const QUIT_SOON: [&str; 3] = ["quit", "--timeout", PATIENCE];
 type Connect<'a> = &'a dyn Fn() -> io::Result<Client>;
 
 /// A manager of our own, and its prompt.
-pub(crate) fn run(options: &Options) -> Result<Status, Error> {
-    let host = Host::start(options, Public::IfFree, "the prompt")?;
+pub(crate) fn run(options: &Options, sink: &Sink) -> Result<Status, Error> {
+    let host = Host::start(options, Public::IfFree, sink, "the prompt")?;
     let mut session = Session::new(host.connect()?, options)?;
     let connect = || host.connect().map_err(|error| io::Error::other(error.to_string()));
     let status = converse(&mut session, &connect);

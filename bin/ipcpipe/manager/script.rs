@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Cursor};
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use ipcpipe::manager::Sink;
 use ipcpipe::manager::protocol::{Code, Refusal};
 use ipcpipe::sys::wait::{self, Interest};
 use ipcpipe::{Error, OneLine};
@@ -40,9 +41,9 @@ pub(crate) enum Source<'a> {
 }
 
 /// Runs a script with a manager of its own, which ends with it: as `quit` does, or as `exit` does after an error.
-pub(crate) fn run(source: &Source<'_>, keep_going: bool, options: &Options) -> Result<Status, Error> {
+pub(crate) fn run(source: &Source<'_>, keep_going: bool, options: &Options, sink: &Sink) -> Result<Status, Error> {
     let mut script = Script::open(source)?;
-    let host = Host::start(options, Public::IfAsked, "the script")?;
+    let host = Host::start(options, Public::IfAsked, sink, "the script")?;
     let mut session = Session::new(host.connect()?, options)?;
     let status = carry_out(&mut session, &mut script, keep_going);
     let status = status.and_then(|status| session.end_after(status));

@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use ipcpipe::manager::Sink;
 use ipcpipe::manager::client::Client;
 use ipcpipe::manager::protocol::{Answer, Code, OutputLine};
 use ipcpipe::sys::signal::{self, Signals};
@@ -34,7 +35,7 @@ const COLORS: [AnsiColor; 6] =
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs the processes of `file` until all have ended.
-pub(crate) fn run(file: &Path, options: &Options) -> Result<Status, Error> {
+pub(crate) fn run(file: &Path, options: &Options, sink: &Sink) -> Result<Status, Error> {
     let text = fs::read(file).map_err(|error| Error::os("cannot read", file.display(), error))?;
     let entries = match procfile::read(&text) {
         Ok(entries) => entries,
@@ -43,7 +44,7 @@ pub(crate) fn run(file: &Path, options: &Options) -> Result<Status, Error> {
             return Ok(Status(Code::Usage.exit()));
         }
     };
-    let host = Host::start(options, Public::IfAsked, "up")?;
+    let host = Host::start(options, Public::IfFree, sink, "up")?;
     let failed = |error: io::Error| Error::os("cannot catch", "signals", error);
     let signals = Signals::catch(&signal::requests().collect::<Vec<_>>()).map_err(failed)?;
     let mut crew =
