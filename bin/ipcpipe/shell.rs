@@ -11,7 +11,7 @@ use ipcpipe::Error;
 use crate::args::{ENVIRONMENT, EXAMPLES};
 use crate::{Exit, Outcome, manager, parse};
 
-/// The exit statuses, for the manual page.
+/// The exit statuses of the pipeline and of everything but the manager, for the manual page.
 const STATUSES: [(&str, &str); 7] = [
     ("0", "Done: count, duration or end of input reached."),
     ("1", "Input, output or environment error."),
@@ -20,6 +20,18 @@ const STATUSES: [(&str, &str); 7] = [
     ("4", "Forced: the drain deadline passed, or a second Ctrl-C came."),
     ("5", "Conservation broken: produced, logged and counted disagree without a declared loss."),
     ("130, 143, 129, 131, 141", "Ended by INT, TERM, HUP, QUIT or a closed stdout after a clean drain."),
+];
+
+/// The exit statuses of the manager, which are those of LSB and timeout(1), for the manual page.
+const MANAGER_STATUSES: [(&str, &str); 8] = [
+    ("0", "Done."),
+    ("1", "An operation failed."),
+    ("2", "Usage."),
+    ("3", "There is no such target, or it does not run."),
+    ("4", "No manager answers."),
+    ("124", "It took too long."),
+    ("130", "Interrupted."),
+    ("any", "wait for one target passes on its exit status, or 128 and its signal."),
 ];
 
 /// The environment, for the manual page.
@@ -83,7 +95,9 @@ fn manual(page: &mut Vec<u8>) -> io::Result<()> {
     man.render_description_section(page)?;
     man.render_options_section(page)?;
     commands(page);
+    verbs(page);
     section(page, "EXIT STATUS", &STATUSES);
+    section(page, "EXIT STATUS OF THE MANAGER", &MANAGER_STATUSES);
     section(page, "ENVIRONMENT", &VARIABLES);
     section(page, "EXAMPLES", &EXAMPLES);
     man.render_version_section(page)
@@ -103,6 +117,14 @@ fn commands(page: &mut Vec<u8>) {
             entry(page, &option.to_string(), &help);
         }
         page.extend(b".RE\n");
+    }
+}
+
+/// What a manager can be told, as `ipcpipe manager help` lists it.
+fn verbs(page: &mut Vec<u8>) {
+    page.extend(b".SH \"VERBS OF THE MANAGER\"\n");
+    for (usage, about) in manager::help::verbs() {
+        entry(page, &usage, &about);
     }
 }
 
@@ -132,7 +154,7 @@ mod tests {
         let mut page = Vec::new();
         manual(&mut page).unwrap();
         let page = String::from_utf8(page).unwrap();
-        for title in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "ENVIRONMENT", "EXAMPLES", "VERSION"] {
+        for title in ["NAME", "SYNOPSIS", "DESCRIPTION", "VERBS", "EXIT STATUS", "ENVIRONMENT", "EXAMPLES", "VERSION"] {
             let found = page.lines().any(|line| line.starts_with(".SH") && line.contains(title));
             assert!(found, "{title}\n{page}");
         }
