@@ -10,7 +10,7 @@ use crate::manager::pending::{Job, Task, Verb};
 use crate::manager::process::{Manner, Process};
 use crate::manager::protocol::{Answer, Code, Deed, Done, Level, Refusal, Request, Status};
 use crate::manager::registry::Entry;
-use crate::manager::spec::{ProcessSpec, Program, ThreadSpec, duration_text};
+use crate::manager::spec::{self, ProcessSpec, Program, ThreadSpec};
 use crate::manager::supervisor::Manager;
 use crate::manager::thread_entry::Thread;
 
@@ -160,7 +160,7 @@ impl Manager {
         let (registry, mut cx) = self.parts();
         match Thread::start(&mut cx, id, spec, waker, asker) {
             Ok(thread) => {
-                let task = thread.spec.task.words().join(" ");
+                let task = thread.spec.task.to_string();
                 registry.insert(id, Entry::Thread(Box::new(thread)));
                 self.report(at, id, Done::Created, |deed| deed.note = Some(task));
             }
@@ -333,8 +333,10 @@ pub(super) fn ended(status: &Status) -> String {
 
 /// What a process does that was given no command.
 fn builtin(program: &Program) -> Option<String> {
-    let Program::Tick { every } = program else { return None };
-    Some(format!("tick every {}", duration_text(*every)))
+    match *program {
+        Program::Tick { every } => Some(spec::Task::Tick { every }.to_string()),
+        Program::Command(_) => None,
+    }
 }
 
 /// Paths start from where the client is, not from where the manager happens to be.
