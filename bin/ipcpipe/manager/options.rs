@@ -25,7 +25,9 @@ pub(crate) struct ManagerArgs {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
     /// Where events go: off, a file, or unix:PATH for a log server.
-    #[arg(long, value_name = "off|FILE|unix:PATH", value_hint = ValueHint::FilePath, default_value = "off", global = true)]
+    // The pipeline has a --log of another kind, and clap knows options by their ids.
+    #[arg(id = "events", long = "log", value_name = "off|FILE|unix:PATH", global = true)]
+    #[arg(value_hint = ValueHint::FilePath, default_value = "off")]
     #[arg(value_parser = OsStringValueParser::new().try_map(|text| Sink::parse(&text)))]
     pub(crate) log: Sink,
     /// Go on after a command that failed; the exit status is still that of the first one.
