@@ -10,7 +10,7 @@
 //! | 124 | it took too long |
 //! | 130 | interrupted |
 //!
-//! `wait` for one target passes on its exit status, or 128 and its signal.
+//! `wait` passes on the exit status of the first target that ended badly, or 128 and its signal.
 
 mod attach;
 pub(crate) mod grammar;

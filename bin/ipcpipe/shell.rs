@@ -31,7 +31,7 @@ const MANAGER_STATUSES: [(&str, &str); 8] = [
     ("4", "No manager answers."),
     ("124", "It took too long."),
     ("130", "Interrupted."),
-    ("any", "wait for one target passes on its exit status, or 128 and its signal."),
+    ("any", "wait passes on the exit status of what ended badly first, or 128 and its signal."),
 ];
 
 /// The environment, for the manual page.

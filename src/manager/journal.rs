@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::manager::word::Word;
+use crate::sys::handle::Handle;
 
 /// One live process. It holds no environment but what `--env` gave: the command has to be complete.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,11 +29,14 @@ pub(crate) struct Record {
     pub(crate) timeout_left: Option<Duration>,
 }
 
-/// The file beside the control socket. Dropping it removes the file: an orderly end leaves nothing to find.
+/// The file beside the control socket. Dropping it removes the file, because an orderly end leaves nothing to find,
+/// unless there is still something of a manager before.
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
     written: String,
+    /// What a dead manager left and nobody has taken over yet.
+    left: Vec<Record>,
 }
 
 impl Journal {
@@ -41,7 +45,7 @@ impl Journal {
     ///
     /// # Errors
     /// The system's, if there is a journal that cannot be read.
-    pub(crate) fn open(socket: &Path) -> Result<(Self, Vec<Record>), Error> {
+    pub(crate) fn open(socket: &Path) -> Result<Self, Error> {
         let mut path = socket.as_os_str().to_owned();
         path.push(".state");
         let path = PathBuf::from(path);
@@ -50,16 +54,29 @@ impl Journal {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => return Err(Error::os("cannot read", path.display(), error)),
         };
-        Ok((Self { path, written: String::new() }, records(&text, &boot_id())))
+        let left = records(&text, &boot_id());
+        Ok(Self { path, written: String::new(), left })
     }
 
-    /// Writes `records` down if they differ from what is written.
+    /// What the last manager left and still runs.
+    pub(crate) fn left(&mut self) -> &[Record] {
+        self.left.retain(|record| Handle::open(record.pid, record.start_ticks).is_some_and(|it| !it.has_ended()));
+        &self.left
+    }
+
+    /// Hands over everything that the last manager left, be it gone or not.
+    pub(crate) fn take(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.left)
+    }
+
+    /// Writes `records` down, and what nobody has taken over, if that differs from what is written.
     ///
     /// # Errors
     /// The system's; what was written stays.
     pub(crate) fn write(&mut self, records: impl Iterator<Item = Record>) -> Result<(), Error> {
         let mut text = format!("{}\n", boot_id());
-        for record in records {
+        let left: Vec<Record> = self.left().to_vec();
+        for record in left.into_iter().chain(records) {
             text.push_str(&serde_json::to_string(&record).expect("a record is plain data"));
             text.push('\n');
         }
@@ -73,7 +90,9 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        if self.left().is_empty() || self.write(std::iter::empty()).is_err() {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -104,6 +123,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::proc;
 
     fn record() -> Record {
         Record {
@@ -122,13 +142,28 @@ mod tests {
     fn what_was_written_is_found_until_an_orderly_end() {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("manager.sock");
-        let (mut journal, left) = Journal::open(&socket).unwrap();
-        assert!(left.is_empty());
+        let mut journal = Journal::open(&socket).unwrap();
+        assert!(journal.take().is_empty());
         journal.write([record()].into_iter()).unwrap();
-        let (second, left) = Journal::open(&socket).unwrap();
-        assert_eq!(left, [record()]);
+        let mut second = Journal::open(&socket).unwrap();
+        assert_eq!(second.take(), [record()]);
         drop(second);
         assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
+    }
+
+    #[test]
+    fn what_nobody_took_over_stays_written_while_it_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("manager.sock");
+        let own = std::process::id();
+        let alive = Record { pid: own, start_ticks: proc::stat(own).unwrap().start_ticks, ..record() };
+        let mut first = Journal::open(&socket).unwrap();
+        first.write([alive.clone(), record()].into_iter()).unwrap();
+        let mut second = Journal::open(&socket).unwrap();
+        assert_eq!(second.left(), [alive.clone()]);
+        second.write(std::iter::empty()).unwrap();
+        drop(second);
+        assert_eq!(Journal::open(&socket).unwrap().take(), [alive]);
     }
 
     #[test]

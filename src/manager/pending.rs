@@ -37,7 +37,7 @@ pub(super) enum Task {
         since: Instant,
     },
     /// All have ended.
-    Wait { left: Vec<u64>, only: bool, deadline: Option<Instant> },
+    Wait { left: Vec<u64>, deadline: Option<Instant> },
     /// Lines are left to be read, or will come.
     Logs { readers: Vec<Reader>, follow: bool },
     /// Events are left to be read, or will come.
@@ -77,9 +77,8 @@ impl Task {
         Self::Settle { verb, left, since }
     }
 
-    pub(super) fn wait(left: Vec<u64>, typed: usize, timeout: Option<Duration>, now: Instant) -> Self {
-        let only = typed == 1 && left.len() == 1;
-        Self::Wait { left, only, deadline: timeout.and_then(|timeout| now.checked_add(timeout)) }
+    pub(super) fn wait(left: Vec<u64>, timeout: Option<Duration>, now: Instant) -> Self {
+        Self::Wait { left, deadline: timeout.and_then(|timeout| now.checked_add(timeout)) }
     }
 
     pub(super) fn logs<'a>(
@@ -128,7 +127,7 @@ impl Manager {
         let rest = match task {
             Task::Nothing => None,
             Task::Settle { verb, left, since } => self.settle(at, &mut job, verb, left, since),
-            Task::Wait { left, only, deadline } => self.wait_for(at, &mut job, left, only, deadline),
+            Task::Wait { left, deadline } => self.wait_for(at, &mut job, left, deadline),
             Task::Logs { readers, follow } => self.read_logs(at, readers, follow),
             Task::Events { cursor, until } => self.read_events(at, cursor, until),
             Task::End => match self.account() {
@@ -212,20 +211,13 @@ impl Manager {
         }
     }
 
-    fn wait_for(
-        &mut self,
-        at: usize,
-        job: &mut Job,
-        mut left: Vec<u64>,
-        only: bool,
-        deadline: Option<Instant>,
-    ) -> Option<Task> {
+    fn wait_for(&mut self, at: usize, job: &mut Job, mut left: Vec<u64>, deadline: Option<Instant>) -> Option<Task> {
         left.retain(|&id| {
             let Some(entry) = self.registry.get(id) else { return false };
             if entry.is_live() {
                 return true;
             }
-            job.fail(exit_of(entry, only));
+            job.fail(exit_of(entry));
             self.report(at, id, Done::Awaited, |_| {});
             false
         });
@@ -233,7 +225,7 @@ impl Manager {
             return None;
         }
         if deadline.is_none_or(|deadline| deadline > self.now) {
-            return Some(Task::Wait { left, only, deadline });
+            return Some(Task::Wait { left, deadline });
         }
         let names: Vec<&str> = left.iter().filter_map(|id| self.registry.get(*id)).map(Entry::name).collect();
         let verb = if names.len() == 1 { "has" } else { "have" };
@@ -332,12 +324,11 @@ fn word(verb: Verb) -> &'static str {
     if verb == Verb::Pause { "paused" } else { "resumed" }
 }
 
-/// What the end of an entry makes of the exit status of a wait: the child's own if it is the only one.
-fn exit_of(entry: &Entry, only: bool) -> u8 {
+/// What the end of an entry makes of the exit status of a wait: a process passes on its own.
+fn exit_of(entry: &Entry) -> u8 {
     match entry {
         Entry::Process(process) if process.ended_well() => 0,
-        Entry::Process(process) if only => process.shell_status(),
-        Entry::Thread(thread) if *thread.status() == Status::Done => 0,
-        _ => 1,
+        Entry::Process(process) => process.shell_status(),
+        Entry::Thread(thread) => u8::from(*thread.status() != Status::Done),
     }
 }

@@ -13,6 +13,9 @@ use crate::manager::thread_entry::Thread;
 /// Entries that have ended and are kept for `list`, `why` and `logs`; the oldest go first.
 const KEPT: usize = 1000;
 
+/// Bytes of output that all of those may keep together.
+const KEPT_OUTPUT: u64 = 64 * 1024 * 1024;
+
 /// A process or a thread.
 #[derive(Debug)]
 pub(crate) enum Entry {
@@ -97,9 +100,18 @@ impl Registry {
             self.entries.remove(&old);
         }
         self.entries.insert(id, entry);
-        let ended: Vec<u64> = self.iter().filter(|(_, entry)| !entry.is_live()).map(|(id, _)| id).collect();
-        for id in ended.iter().take(ended.len().saturating_sub(KEPT)) {
-            self.entries.remove(id);
+        self.forget_the_oldest();
+    }
+
+    fn forget_the_oldest(&mut self) {
+        let mut output = 0;
+        let ended = self.iter().filter(|(_, entry)| !entry.is_live()).map(|(id, entry)| (id, entry.output().bytes()));
+        let newest_first: Vec<(u64, u64)> = ended.collect::<Vec<_>>().into_iter().rev().collect();
+        for (place, (id, bytes)) in newest_first.into_iter().enumerate() {
+            output += bytes;
+            if place >= KEPT || output > KEPT_OUTPUT {
+                self.entries.remove(&id);
+            }
         }
     }
 

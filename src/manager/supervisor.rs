@@ -21,6 +21,7 @@ use crate::manager::registry::{Entry, Registry};
 use crate::manager::serving::Client;
 use crate::manager::sink::Sink;
 use crate::manager::socket::Socket;
+use crate::manager::spec::ProcessSpec;
 use crate::sys::signal::{CHILD_ENDED, Signals};
 use crate::sys::wait::{Interest, wait_many};
 use crate::sys::wake::Waker;
@@ -112,10 +113,7 @@ impl Manager {
         process::become_subreaper().map_err(|error| Error::os("cannot become subreaper", "", error))?;
         signal::restore_default(&[CHILD_ENDED]).map_err(|error| Error::os("cannot catch", "SIGCHLD", error))?;
         let children = Signals::catch(&[CHILD_ENDED]).map_err(|error| Error::os("cannot catch", "SIGCHLD", error))?;
-        let (journal, left) = match &socket {
-            Some(socket) => Journal::open(socket.path()).map(|(journal, left)| (Some(journal), left))?,
-            None => (None, Vec::new()),
-        };
+        let journal = socket.as_ref().map(|socket| Journal::open(socket.path())).transpose()?;
         let tag = format!("{}.{}", std::process::id(), clock::now_ns());
         let directory = directory.unwrap_or_else(std::env::temp_dir);
         let mut manager = Self {
@@ -138,7 +136,11 @@ impl Manager {
             busy: false,
         };
         manager.tell(Level::Info, "started", &format!("manager started, pid {}", std::process::id()));
-        manager.take_over(left, adopt);
+        if adopt {
+            manager.take_over()
+        } else {
+            manager.tell_of_what_is_left()
+        }
         Ok(manager)
     }
 
@@ -318,21 +320,32 @@ impl Manager {
         }
     }
 
-    /// Takes over what a dead manager left, or says that it is left.
-    fn take_over(&mut self, left: Vec<Record>, adopt: bool) {
-        for record in left {
-            let words: Vec<OsString> = record.words.iter().cloned().map(OsString::from).collect();
-            let Ok(Command::CreateProcess(spec)) = (self.parse)(&words) else { continue };
-            if !adopt {
-                let name = spec.name.as_str();
-                let msg = format!("an earlier manager left {name}, pid {}; serve --adopt takes it over", record.pid);
-                self.tell(Level::Warning, "left-behind", &msg);
-                continue;
-            }
+    /// Takes over what a dead manager left.
+    fn take_over(&mut self) {
+        for record in self.journal.as_mut().map_or_else(Vec::new, Journal::take) {
+            let Some(spec) = self.spec_of(&record) else { continue };
             let id = self.registry.next_id();
             let (registry, mut cx) = self.parts();
-            let process = Process::adopt(&mut cx, id, *spec, &record);
+            let process = Process::adopt(&mut cx, id, spec, &record);
             registry.insert(id, Entry::Process(Box::new(process)));
+        }
+    }
+
+    fn tell_of_what_is_left(&mut self) {
+        let left = self.journal.as_mut().map_or_else(Vec::new, |journal| journal.left().to_vec());
+        for record in left {
+            let Some(spec) = self.spec_of(&record) else { continue };
+            let (name, pid) = (spec.name, record.pid);
+            let msg = format!("an earlier manager left {name}, pid {pid}; quit and serve --adopt takes it over");
+            self.tell(Level::Warning, "left-behind", &msg);
+        }
+    }
+
+    fn spec_of(&self, record: &Record) -> Option<ProcessSpec> {
+        let words: Vec<OsString> = record.words.iter().cloned().map(OsString::from).collect();
+        match (self.parse)(&words) {
+            Ok(Command::CreateProcess(spec)) => Some(*spec),
+            _ => None,
         }
     }
 

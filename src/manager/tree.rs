@@ -24,13 +24,21 @@ impl Root {
     /// read.
     ///
     /// That nobody is left, or everybody stopped, is the proof that a command waits for, so it is told only when two
-    /// looks agree, the second at all processes of the system: none that existed before the second can be missing there,
-    /// and none that the first found stopped can have made a new one since.
+    /// looks agree. Everybody stopped: the second look is at all processes of the system, where none that existed before
+    /// can be missing, and none that the first found stopped can have made a new one since. Nobody left: whoever lost
+    /// his parent is in the manager's own list of children, from which only the manager itself takes anybody away; if
+    /// nobody came to that list while it was looked through, nobody was missed.
     pub(crate) fn members(&self, is_other_leader: &dyn Fn(u32) -> bool) -> Vec<Stat> {
-        let found = self.glance(is_other_leader);
-        match found.iter().all(Stat::is_stopped) {
-            true => self.walk(&View::all(), is_other_leader),
-            false => found,
+        loop {
+            let children: HashSet<u32> = own_children();
+            let found = self.glance(is_other_leader);
+            if !found.is_empty() {
+                let stopped = found.iter().all(Stat::is_stopped);
+                return if stopped { self.walk(&View::all(), is_other_leader) } else { found };
+            }
+            if own_children().is_subset(&children) {
+                return found;
+            }
         }
     }
 
@@ -69,6 +77,10 @@ impl Root {
         }
         tree.alive()
     }
+}
+
+fn own_children() -> HashSet<u32> {
+    proc::children(std::process::id()).into_iter().collect()
 }
 
 /// Processes found so far, each once, everybody after its parent.

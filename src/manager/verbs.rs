@@ -57,7 +57,7 @@ impl Manager {
             Command::Signal { signal, targets } => self.drive(at, &mut job, &targets, Verb::Signal(signal), asker),
             Command::Wait { targets, timeout } => {
                 let ids = self.find(at, &mut job, &targets, true);
-                job.task = Task::wait(ids, targets.select.len(), timeout, self.now);
+                job.task = Task::wait(ids, timeout, self.now);
             }
             Command::List(kind) => self.list(at, kind),
             Command::Show(targets) => self.show(at, &mut job, &targets),

@@ -89,7 +89,7 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "DURATION", value_parser = units::duration)]
         grace: Option<Duration>,
     },
-    /// Wait until all targets have ended; for a single one, with its exit status.
+    /// Wait until all targets have ended; with the exit status of the first that ended badly.
     Wait {
         #[command(flatten)]
         targets: TargetArgs,

@@ -152,9 +152,18 @@ impl Session {
 
     /// Waits for more; a request to end this program ends the command. True if there was one.
     fn wait(&mut self, ends: bool) -> io::Result<bool> {
-        let fds = [(self.client.as_fd(), Interest::Read), (self.signals.as_fd(), Interest::Read)];
+        let stdout = io::stdout();
+        let fds = [
+            (self.client.as_fd(), Interest::Read),
+            (self.signals.as_fd(), Interest::Read),
+            (stdout.as_fd(), Interest::HangUp),
+        ];
         let hurry = self.stopped_by.is_some() && !ends;
-        let [answered, signals] = wait::wait(fds, if hurry { wait::deadline_in(COURTESY) } else { None })?;
+        let [answered, signals, reader] = wait::wait(fds, if hurry { wait::deadline_in(COURTESY) } else { None })?;
+        // Whoever reads `logs -f` may be gone long before the next line.
+        if reader.hung_up && !answered.any() && !ends {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         if !answered.any() && !signals.any() {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "the manager does not answer"));
         }

@@ -102,19 +102,17 @@ impl Crew {
         Ok(self.output.send(&request(&words))?)
     }
 
-    /// Waits for each, in the order of the file; the first that failed gives the status.
+    /// Waits until all have ended; the first that failed gives the status.
     fn wait_for_all(&mut self) -> Result<Status, Lost> {
-        let mut first = Status::DONE;
-        for at in 0..self.entries.len() {
-            let name = self.entries[at].name.clone();
-            match self.command(&["wait".into(), name.into()])? {
-                Ended::With(status) if first == Status::DONE => first = status,
-                Ended::With(_) => {}
-                Ended::Interrupted => return self.stop(self.entries.len()),
-            }
+        if self.entries.is_empty() {
+            return Ok(Status::DONE);
         }
-        self.drain()?;
-        Ok(first)
+        let names = self.entries.iter().map(|entry| OsString::from(&entry.name));
+        let words: Vec<_> = [OsString::from("wait")].into_iter().chain(names).collect();
+        match self.command(&words)? {
+            Ended::With(status) => self.drain().map(|()| status),
+            Ended::Interrupted => self.stop(self.entries.len()),
+        }
     }
 
     /// Stops the first `number`, the last one first; a second request stops all of them now.

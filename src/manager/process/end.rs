@@ -81,10 +81,10 @@ impl Process {
         }
     }
 
-    /// The exit status that a shell would show for it: its own, or 128 and the signal.
+    /// The exit status that a shell would show for one that ended badly: its own, or 128 and the signal; never 0.
     pub(crate) fn shell_status(&self) -> u8 {
         match self.end() {
-            Some(End::Exited(code)) => u8::try_from(code).unwrap_or(1),
+            Some(End::Exited(code)) => u8::try_from(code).unwrap_or(1).max(1),
             Some(End::Killed(signal)) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
             Some(End::Unknown) | None => 1,
         }

@@ -12,13 +12,13 @@ pub(crate) fn help_of(error: &clap::Error) -> Option<String> {
     (!error.use_stderr()).then(|| error.render().ansi().to_string())
 }
 
-/// Characters of a sentence that are shown; a word that was typed may have a million.
-const SHOWN: usize = 200;
+/// Characters of a word that are shown: what was typed may have a million, and the reason stands behind it.
+const SHOWN: usize = 100;
 
 /// The error about `words` in one line.
 pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
     let verb = verb(words);
-    let sentence = shortened(sentence(&error, &verb));
+    let sentence = shortened(&sentence(&error, &verb));
     let hint = suggestions(&error);
     let advice = match hint.as_slice() {
         [] if verb.is_empty() => "; see 'help'".to_owned(),
@@ -32,11 +32,13 @@ pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
     refusal
 }
 
-fn shortened(text: String) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text,
-    }
+/// A sentence with its long words cut short.
+fn shortened(text: &str) -> String {
+    let cut = |word: &str| match word.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...'", &word[..end]),
+        None => word.to_owned(),
+    };
+    text.split(' ').map(cut).collect::<Vec<_>>().join(" ")
 }
 
 /// The verb that was meant, and the noun of `create`, as far as they are known.
