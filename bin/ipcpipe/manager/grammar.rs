@@ -174,7 +174,7 @@ pub(crate) struct TargetArgs {
 /// How much of the past, and whether to go on.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Past {
-    /// Go on with what comes, until Ctrl-C.
+    /// Go on with what comes, until it ends or Ctrl-C.
     #[arg(short, long)]
     follow: bool,
     /// Only the last N.

@@ -39,7 +39,7 @@ pub(crate) fn print(words: &[OsString]) -> Result<Status, Lost> {
             }
         };
     }
-    let text = command.render_long_help().ansi().to_string();
+    let text = command.render_help().ansi().to_string();
     show(&text)
 }
 

@@ -54,7 +54,7 @@ pub(crate) struct ProcessArgs {
     /// Variable of its environment; can be given again.
     #[arg(long, value_name = "NAME=VALUE", value_parser = OsStringValueParser::new().try_map(values::variable))]
     env: Vec<(OsString, OsString)>,
-    /// Start it when this has happened to another one: started, ready or ok, which is ended well; can be given again.
+    /// Start it when this has happened to another one: started, ready, or ok (it ended well); can be given again.
     #[arg(long, value_name = "NAME[:CONDITION]", value_parser = values::after)]
     after: Vec<After>,
     /// How it shows that it is ready: log:TEXT, notify, tcp:HOST:PORT or exec:COMMAND [default: it was started].
