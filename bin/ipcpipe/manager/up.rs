@@ -169,6 +169,8 @@ impl Crew {
     fn tell(&self, words: &[OsString], answer: &Answer) -> io::Result<()> {
         match answer {
             Answer::Error(refusal) if words[0] == "terminate" && refusal.code == Code::NotRunning => {}
+            // Who pressed Ctrl-C knows, and it is the way to end this.
+            Answer::Error(refusal) if refusal.code == Code::Interrupted => {}
             Answer::Error(refusal) => complain(render::error(refusal)),
             Answer::Done(deed) => self.print(&deed.name, None, render::done(deed).as_bytes())?,
             _ => {}

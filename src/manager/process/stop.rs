@@ -238,9 +238,7 @@ impl Process {
         let end = match &mut run.leader {
             None => return,
             Some(Leader::Child(child)) => child.try_reap().map(|ended| ended.status.into()),
-            Some(Leader::Adopted) => {
-                run.handle.as_ref().is_none_or(Handle::has_ended).then_some(super::End::Unknown)
-            },
+            Some(Leader::Adopted) => run.handle.as_ref().is_none_or(Handle::has_ended).then_some(super::End::Unknown),
         };
         if let Some(end) = end {
             run.leader = None;

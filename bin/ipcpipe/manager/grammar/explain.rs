@@ -15,7 +15,7 @@ pub(crate) fn help_of(error: &clap::Error) -> Option<String> {
 /// The error about `words` in one line.
 pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
     let verb = verb(words);
-    let sentence = sentence(&error, &verb);
+    let sentence = shortened(sentence(&error, &verb));
     let hint = suggestions(&error);
     let advice = match hint.as_slice() {
         [] if verb.is_empty() => "; see 'help'".to_owned(),
@@ -27,6 +27,19 @@ pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
     let mut refusal = misuse(format!("{before}{sentence}{advice}"));
     refusal.hint = hint;
     refusal
+}
+
+/// The longest sentence that is shown whole, in characters.
+const LONGEST: usize = 600;
+
+/// A sentence about a word of a mebibyte has its beginning and its end.
+fn shortened(sentence: String) -> String {
+    let length = sentence.chars().count();
+    if length <= LONGEST {
+        return sentence;
+    }
+    let part = |from: usize| sentence.chars().skip(from).take(LONGEST / 2).collect::<String>();
+    format!("{}...{}", part(0), part(length - LONGEST / 2))
 }
 
 /// The verb that was meant, and the noun of `create`, as far as they are known.
