@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Stdio};
@@ -37,6 +38,13 @@ impl Server {
 
     pub(crate) fn pid(&self) -> u32 {
         self.run.pid()
+    }
+
+    /// Its descriptors while it does nothing: two answers later, it has closed what it opened because of the first.
+    pub(crate) fn descriptors(&mut self) -> BTreeSet<String> {
+        self.client.ask("list").exited(0);
+        self.client.ask("list").exited(0);
+        descriptors(self.pid())
     }
 
     /// Ends it, with everything that it has.
@@ -80,6 +88,16 @@ impl Client {
     /// Writes bytes as they are; nothing is checked if the manager does not want them.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.get_mut().write_all(bytes)
+    }
+
+    /// One end for reading, and another for writing at the same time.
+    pub(crate) fn split(self) -> (Self, UnixStream) {
+        let writer = self.stream.get_ref().try_clone().unwrap();
+        (self, writer)
+    }
+
+    pub(crate) fn shut_down(&self, how: Shutdown) {
+        self.stream.get_ref().shutdown(how).unwrap();
     }
 
     pub(crate) fn request(&self, words: &[&str]) -> Value {
