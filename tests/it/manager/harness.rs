@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Stdio};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::sandbox::{DEADLINE, Finished, Running, Sandbox, process, processes, wait_for};
@@ -58,6 +59,12 @@ impl Server {
     #[track_caller]
     pub(crate) fn finish(self) -> Finished {
         self.run.finish().exited(0)
+    }
+
+    /// Kills it, and waits until the kernel has closed what it had open.
+    pub(crate) fn kill(self) {
+        self.run.signal(Signal::SIGKILL);
+        self.run.finish().died_of(Signal::SIGKILL);
     }
 
     pub(crate) fn run(&self) -> &Running {

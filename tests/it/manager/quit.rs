@@ -166,7 +166,7 @@ fn a_killed_manager_leaves_no_daemon() {
     server.client.ask("pause ticker").exited(0);
     let spared = server.client.sleeper("worker");
     let start = process(spared).unwrap().start;
-    server.run().signal(Signal::SIGKILL);
+    server.kill();
     wait_for("the end of the daemons", || doomed.iter().all(|&pid| is_gone(pid)).then_some(()));
     wait_for("the end of all but one", || (sandbox.inhabitants().len() == 1).then_some(()));
     assert_eq!(process(spared).map(|it| it.start), Some(start));
@@ -195,7 +195,7 @@ fn a_guard_that_was_killed_is_replaced() {
     send(first.pid, Signal::SIGKILL);
     wait_for("another guard", || guard().filter(|it| it.pid != first.pid));
     assert_eq!(pid_of(&server.client.show("helper")), doomed);
-    server.run().signal(Signal::SIGKILL);
+    server.kill();
     wait_for("the end of the daemon", || is_gone(doomed).then_some(()));
     wait_for("the end of all", || sandbox.inhabitants().is_empty().then_some(()));
     clean(&sandbox);

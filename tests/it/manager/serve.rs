@@ -138,7 +138,7 @@ fn a_later_manager_adopts_what_a_killed_one_left() {
     let gone = server.client.sleeper("gone");
     let daemon = server.client.sleeper("helper --daemon");
     server.client.ask("pause paused").exited(0);
-    server.run().signal(Signal::SIGKILL);
+    server.kill();
     wait_for("the end of the daemon", || is_gone(daemon).then_some(()));
     send(gone, Signal::SIGKILL);
     wait_for("its end", || is_gone(gone).then_some(()));
@@ -176,7 +176,7 @@ fn a_later_manager_says_what_is_left() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     let pid = server.client.sleeper("kept");
-    server.run().signal(Signal::SIGKILL);
+    server.kill();
     wait_for("its end", || (sandbox.inhabitants().len() == 1).then_some(()));
     let mut server = Server::start(&sandbox);
     assert!(server.client.ask("list").exited(0).answers.is_empty());

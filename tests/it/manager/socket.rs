@@ -132,7 +132,7 @@ fn a_place_is_one_managers_until_it_dies() {
     let second = sandbox.run("manager serve").exited(1).said("a manager is running there");
     assert!(second.stderr.contains("attach"), "{}", second.stderr);
     sandbox.run("manager serve --detach").exited(1).said("a manager is running there");
-    server.run().signal(nix::sys::signal::Signal::SIGKILL);
+    server.kill();
     wait_for("its end", || sandbox.inhabitants().is_empty().then_some(()));
     assert!(sandbox.path(SOCKET).exists());
     sandbox.run("manager list").exited(4).said("no manager is running");
