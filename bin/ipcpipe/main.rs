@@ -9,6 +9,8 @@
 //! | 4 | forced: the drain deadline passed, or a second Ctrl-C |
 //! | 5 | conservation broken: produced, logged and counted disagree without a declared loss |
 //! | by signal | 130, 143, 129, 131 and 141 in a shell after INT, TERM, HUP, QUIT or a closed stdout, and a clean drain |
+//!
+//! `ipcpipe manager` has statuses of its own: see `manager`.
 
 mod args;
 mod bench;

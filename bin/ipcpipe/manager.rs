@@ -37,7 +37,8 @@ use std::process::ExitCode;
 use ipcpipe::Error;
 use ipcpipe::sys::signal;
 
-pub(crate) use self::options::{ManagerArgs, Surface};
+pub(crate) use self::grammar::verbs_of_targets;
+pub(crate) use self::options::{ManagerArgs, Surface, with_verbs};
 use self::script::Source;
 use self::session::Lost;
 use crate::complain;
@@ -61,13 +62,13 @@ impl From<Status> for ExitCode {
 
 /// Runs the surface that `args` ask for.
 pub(crate) fn run(args: &ManagerArgs) -> Status {
-    let ManagerArgs { options, keep_going, .. } = args;
-    let script = |source: Source<'_>| script::run(&source, *keep_going, options);
+    let ManagerArgs { options, keep_going, log, .. } = args;
+    let script = |source: Source<'_>| script::run(&source, *keep_going, options, log);
     let outcome = match (&args.surface, &args.command, &args.file) {
         (Some(surface), ..) => on(surface, args),
         (None, Some(text), _) => script(Source::Text(text)),
         (None, None, Some(file)) => script(Source::File(file)),
-        (None, None, None) if repl::is_for_a_person() => repl::run(options),
+        (None, None, None) if repl::is_for_a_person() => repl::run(options, log),
         (None, None, None) => script(Source::Stdin),
     };
     outcome.unwrap_or_else(|error| {
@@ -79,9 +80,9 @@ pub(crate) fn run(args: &ManagerArgs) -> Status {
 fn on(surface: &Surface, args: &ManagerArgs) -> Result<Status, Error> {
     let options = &args.options;
     match surface {
-        Surface::Serve(serve) => serve::run(serve, options),
+        Surface::Serve(serve) => serve::run(serve, options, &args.log),
         Surface::Attach => attach::run(options),
-        Surface::Up { file } => up::run(file, options),
+        Surface::Up { file } => up::run(file, options, &args.log),
         Surface::Logd(args) => logd::run(args),
         Surface::Job(job) => job::run(job),
         Surface::Guard => job::guard(),

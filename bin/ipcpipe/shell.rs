@@ -1,5 +1,7 @@
 //! What a shell and `man` want to know, on stdout: `ipcpipe completions SHELL` and `ipcpipe man`.
 
+mod names;
+
 use std::io::{self, ErrorKind, Write};
 
 use clap_complete::Shell;
@@ -7,9 +9,9 @@ use clap_mangen::Man;
 use ipcpipe::Error;
 
 use crate::args::{ENVIRONMENT, EXAMPLES};
-use crate::{Exit, Outcome, parse};
+use crate::{Exit, Outcome, manager, parse};
 
-/// The exit statuses, for the manual page.
+/// The exit statuses of the pipeline and of everything but the manager, for the manual page.
 const STATUSES: [(&str, &str); 7] = [
     ("0", "Done: count, duration or end of input reached."),
     ("1", "Input, output or environment error."),
@@ -18,6 +20,18 @@ const STATUSES: [(&str, &str); 7] = [
     ("4", "Forced: the drain deadline passed, or a second Ctrl-C came."),
     ("5", "Conservation broken: produced, logged and counted disagree without a declared loss."),
     ("130, 143, 129, 131, 141", "Ended by INT, TERM, HUP, QUIT or a closed stdout after a clean drain."),
+];
+
+/// The exit statuses of the manager, which are those of LSB and timeout(1), for the manual page.
+const MANAGER_STATUSES: [(&str, &str); 8] = [
+    ("0", "Done."),
+    ("1", "An operation failed."),
+    ("2", "Usage."),
+    ("3", "There is no such target, or it does not run."),
+    ("4", "No manager answers."),
+    ("124", "It took too long."),
+    ("130", "Interrupted."),
+    ("any", "wait for one target passes on its exit status, or 128 and its signal."),
 ];
 
 /// The environment, for the manual page.
@@ -33,14 +47,19 @@ pub(crate) fn completions(shell: Shell) -> Outcome {
 
 fn script(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut visible(&parse::command()), "ipcpipe", &mut script);
-    script
+    let mut command = visible(&parse::command().mut_subcommand("manager", manager::with_verbs));
+    clap_complete::generate(shell, &mut command, "ipcpipe", &mut script);
+    names::add(shell, script)
 }
 
 /// The command line without what `hide` keeps out of the help, which the generators do not look at.
 fn visible(command: &clap::Command) -> clap::Command {
-    let shown = command.get_subcommands().filter(|command| !command.is_hide_set());
-    clap::Command::new("ipcpipe").version(clap::crate_version!()).args(command.get_arguments()).subcommands(shown)
+    let shown = command.get_subcommands().filter(|command| !command.is_hide_set()).map(visible);
+    let options = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    let copy = clap::Command::new(command.get_name().to_owned()).args(options).subcommands(shown);
+    let copy = copy.about(command.get_about().cloned().unwrap_or_default()).disable_help_subcommand(true);
+    let copy = copy.visible_aliases(command.get_visible_aliases().map(str::to_owned).collect::<Vec<_>>());
+    if command.get_name() == "ipcpipe" { copy.version(clap::crate_version!()) } else { copy }
 }
 
 /// Prints the manual page in roff.
@@ -76,7 +95,9 @@ fn manual(page: &mut Vec<u8>) -> io::Result<()> {
     man.render_description_section(page)?;
     man.render_options_section(page)?;
     commands(page);
+    verbs(page);
     section(page, "EXIT STATUS", &STATUSES);
+    section(page, "EXIT STATUS OF THE MANAGER", &MANAGER_STATUSES);
     section(page, "ENVIRONMENT", &VARIABLES);
     section(page, "EXAMPLES", &EXAMPLES);
     man.render_version_section(page)
@@ -96,6 +117,14 @@ fn commands(page: &mut Vec<u8>) {
             entry(page, &option.to_string(), &help);
         }
         page.extend(b".RE\n");
+    }
+}
+
+/// What a manager can be told, as `ipcpipe manager help` lists it.
+fn verbs(page: &mut Vec<u8>) {
+    page.extend(b".SH \"VERBS OF THE MANAGER\"\n");
+    for (usage, about) in manager::help::verbs() {
+        entry(page, &usage, &about);
     }
 }
 
@@ -125,7 +154,7 @@ mod tests {
         let mut page = Vec::new();
         manual(&mut page).unwrap();
         let page = String::from_utf8(page).unwrap();
-        for title in ["NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "ENVIRONMENT", "EXAMPLES", "VERSION"] {
+        for title in ["NAME", "SYNOPSIS", "DESCRIPTION", "VERBS", "EXIT STATUS", "ENVIRONMENT", "EXAMPLES", "VERSION"] {
             let found = page.lines().any(|line| line.starts_with(".SH") && line.contains(title));
             assert!(found, "{title}\n{page}");
         }
@@ -139,6 +168,10 @@ mod tests {
         for shell in Shell::value_variants() {
             let script = String::from_utf8(script(*shell)).unwrap();
             assert!(script.contains("keep-names") && !script.contains("stage of a"), "{shell}");
+            // clap's script for fish knows no third level.
+            let deep = script.contains("ok-codes") || *shell == Shell::Fish;
+            assert!(script.contains("keep-going") && deep, "{shell}");
+            assert!(!script.contains("guard") && !script.contains("report="), "{shell}");
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::manager::event_log::EventLog;
 use crate::manager::output::Output;
-use crate::manager::process::{Manner, Process, pids};
+use crate::manager::process::{Account, Manner, Process, pids};
 use crate::manager::protocol::{Answer, Code, Deed, Done, OutputLine, Refusal, Status};
 use crate::manager::registry::Entry;
 use crate::manager::supervisor::Manager;
@@ -289,6 +289,8 @@ fn terminating(process: &Process) -> Progress {
         return Progress::Refused(Refusal::new(Code::Survivors, message).about(process.name()));
     }
     match &process.last_stop {
+        // It had no process, so there is nothing to tell of it.
+        Some(Account { processes: 0, .. }) if !process.is_live() => Progress::Done(Done::Ended, None, None),
         Some(account) if !process.is_live() => Progress::Done(Done::Ended, Some(account.processes), Some(account.took)),
         _ => Progress::Going,
     }

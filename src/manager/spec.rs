@@ -1,6 +1,7 @@
 //! How a process or a thread is to be run: everything that `create` was told, and the same as words again.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -217,6 +218,17 @@ impl Task {
             Self::Tick { every } => vec!["tick".into(), "--every".into(), duration_text(*every)],
             Self::Primes(n) => vec!["primes".into(), n.to_string()],
             Self::Sum(n) => vec!["sum".into(), n.to_string()],
+        }
+    }
+}
+
+/// What it does, for a person: `tick every 1s`.
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Tick { every } => write!(f, "tick every {}", duration_text(every)),
+            Self::Primes(n) => write!(f, "primes {n}"),
+            Self::Sum(n) => write!(f, "sum {n}"),
         }
     }
 }

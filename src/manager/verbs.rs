@@ -10,7 +10,7 @@ use crate::manager::pending::{Job, Task, Verb};
 use crate::manager::process::{Manner, Process};
 use crate::manager::protocol::{Answer, Code, Deed, Done, Level, Refusal, Request, Status};
 use crate::manager::registry::Entry;
-use crate::manager::spec::{ProcessSpec, ThreadSpec};
+use crate::manager::spec::{self, ProcessSpec, Program, ThreadSpec};
 use crate::manager::supervisor::Manager;
 use crate::manager::thread_entry::Thread;
 
@@ -143,7 +143,7 @@ impl Manager {
             return self.refuse(at, job, Refusal::new(Code::Failed, format!("{name}: {error}")).about(name));
         }
         let note = match turn {
-            order::Turn::Now => None,
+            order::Turn::Now => builtin(&process.spec.program),
             _ => Some(format!("waits for {}", order::missing(&process, &self.registry).join(", "))),
         };
         self.registry.insert(id, Entry::Process(Box::new(process)));
@@ -160,8 +160,9 @@ impl Manager {
         let (registry, mut cx) = self.parts();
         match Thread::start(&mut cx, id, spec, waker, asker) {
             Ok(thread) => {
+                let task = thread.spec.task.to_string();
                 registry.insert(id, Entry::Thread(Box::new(thread)));
-                self.report(at, id, Done::Created, |_| {});
+                self.report(at, id, Done::Created, |deed| deed.note = Some(task));
             }
             Err(error) => {
                 self.refuse(at, job, Refusal::new(Code::Failed, format!("{name}: {error}")).about(name));
@@ -329,6 +330,14 @@ pub(super) fn ended(status: &Status) -> String {
         Status::Stopped => "was stopped".into(),
         Status::Panicked => "panicked".into(),
         _ => "lives".into(),
+    }
+}
+
+/// What a process does that was given no command.
+fn builtin(program: &Program) -> Option<String> {
+    match *program {
+        Program::Tick { every } => Some(spec::Task::Tick { every }.to_string()),
+        Program::Command(_) => None,
     }
 }
 

@@ -22,5 +22,5 @@ pub(crate) fn run(options: &Options) -> Result<Status, Error> {
         return script::send(&mut session, &Source::Stdin, false);
     }
     let connect = || Client::connect(&path).map_err(|refusal| io::Error::other(refusal.message));
-    repl::converse(&mut session, &connect, repl::AtEnd::Detach)
+    Ok(repl::visit(&mut session, &connect))
 }

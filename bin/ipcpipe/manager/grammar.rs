@@ -107,6 +107,7 @@ pub(crate) enum Verb {
     /// Explain the verbs, or one of them.
     Help {
         /// The verb.
+        #[arg(value_name = "VERB")]
         words: Vec<OsString>,
     },
     /// Take no new work, wait for what is no daemon, stop the daemons, end.
@@ -207,6 +208,14 @@ impl Noun {
 /// The definition, for parsing, help and completion.
 pub(crate) fn definition() -> clap::Command {
     Line::command()
+}
+
+/// The verbs that take targets, in whose place live names can stand.
+pub(crate) fn verbs_of_targets() -> Vec<String> {
+    let definition = definition();
+    let targets = |argument: &clap::Arg| argument.get_value_names().is_some_and(|names| names == ["TARGET"]);
+    let verbs = definition.get_subcommands().filter(|verb| verb.get_positionals().any(targets));
+    verbs.flat_map(|verb| [verb.get_name()].into_iter().chain(verb.get_all_aliases())).map(str::to_owned).collect()
 }
 
 /// Reads the words of one command.

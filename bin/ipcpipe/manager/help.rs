@@ -53,18 +53,25 @@ pub(crate) fn show(text: &str) -> Result<Status, Lost> {
 
 /// All verbs with a line each.
 pub(crate) fn table() -> String {
-    let definition = grammar::definition();
+    let mut lines = verbs();
     let mut text = String::new();
     for (title, verbs) in GROUPS {
         text.push_str(&format!("{title}:\n"));
-        for verb in verbs {
-            let command = definition.find_subcommand(verb).expect("the groups hold verbs of the grammar");
-            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            text.push_str(&format!("  {:24}  {about}\n", usage(command)));
+        for (usage, about) in lines.by_ref().take(verbs.len()) {
+            text.push_str(&format!("  {usage:27}  {about}\n"));
         }
         text.push('\n');
     }
     text + TARGETS
+}
+
+/// Each verb with what it needs and what it does, in the order of the groups.
+pub(crate) fn verbs() -> impl Iterator<Item = (String, String)> {
+    let definition = grammar::definition();
+    GROUPS.into_iter().flat_map(|(_, verbs)| verbs).map(move |verb| {
+        let command = definition.find_subcommand(verb).expect("the groups hold verbs of the grammar");
+        (usage(command), command.get_about().map(ToString::to_string).unwrap_or_default())
+    })
 }
 
 /// A verb and what it needs.
@@ -93,6 +100,6 @@ mod tests {
         listed.sort_unstable();
         defined.sort_unstable();
         assert_eq!(listed, defined);
-        assert!(table().contains("  pause TARGET              Pause"), "{}", table());
+        assert!(table().contains("  pause TARGET                 Pause"), "{}", table());
     }
 }

@@ -13,10 +13,11 @@ use ipcpipe::manager::{Manager, Options as Setup, Sink};
 use ipcpipe::{Error, OneLine};
 
 use super::grammar::{self, Options};
+use super::session::request;
 use crate::complain;
 
-/// Connections that the program itself needs: commands, events, and names or output.
-const OWN: usize = 3;
+/// Connections that the program itself needs: commands, events, names or output, and one to end the manager with.
+const OWN: usize = 4;
 
 /// Who else may talk to the manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +48,8 @@ pub(crate) struct Host {
 
 impl Host {
     /// Starts a manager for `label`, which is who asked when somebody asks why.
-    pub(crate) fn start(options: &Options, public: Public, label: &str) -> Result<Self, Error> {
-        Self::start_with(listen(options, public)?, &Extras::default(), label)
+    pub(crate) fn start(options: &Options, public: Public, sink: &Sink, label: &str) -> Result<Self, Error> {
+        Self::start_with(listen(options, public)?, &Extras { adopt: false, sink: sink.clone() }, label)
     }
 
     /// Starts a manager on `socket`.
@@ -81,6 +82,15 @@ impl Host {
     pub(crate) fn join(self) -> Result<(), Error> {
         let lost = || Error::refused("cannot go on with", "the manager", "its thread panicked");
         self.thread.join().unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// Ends the manager of a conversation that broke off, and waits for its end. A connection that was fine until then
+    /// is used, because the broken one may be full of answers that nobody reads.
+    pub(crate) fn end(self, words: &[&str]) -> Result<(), Error> {
+        // Without an answer there is nothing to say either, and the wait for the thread tells the same.
+        let mut client = self.connect()?;
+        let _ = client.send(&request(&words.iter().map(OsString::from).collect::<Vec<_>>()));
+        self.join()
     }
 }
 

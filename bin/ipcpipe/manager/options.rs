@@ -24,6 +24,12 @@ pub(crate) struct ManagerArgs {
     /// Carry out the commands of a file, and quit.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
+    /// Where events go: off, a file, or unix:PATH for a log server.
+    // The pipeline has a --log of another kind, and clap knows options by their ids.
+    #[arg(id = "events", long = "log", value_name = "off|FILE|unix:PATH", global = true)]
+    #[arg(value_hint = ValueHint::FilePath, default_value = "off")]
+    #[arg(value_parser = OsStringValueParser::new().try_map(|text| Sink::parse(&text)))]
+    pub(crate) log: Sink,
     /// Go on after a command that failed; the exit status is still that of the first one.
     #[arg(short, long)]
     pub(crate) keep_going: bool,
@@ -72,10 +78,6 @@ pub(crate) struct ServeArgs {
     /// Take over what a manager that was killed has left running.
     #[arg(long)]
     pub(crate) adopt: bool,
-    /// Where events go: off, a file, or unix:PATH for a log server.
-    #[arg(long, value_name = "off|FILE|unix:PATH", value_hint = ValueHint::FilePath, default_value = "off")]
-    #[arg(value_parser = OsStringValueParser::new().try_map(|text| Sink::parse(&text)))]
-    pub(crate) log: Sink,
     /// Descriptor to report to, when started by --detach.
     #[arg(long, value_name = "FD", hide = true)]
     pub(crate) report: Option<i32>,
@@ -113,7 +115,7 @@ pub(crate) fn with_surfaces(command: clap::Command) -> clap::Command {
     command.subcommands(shown)
 }
 
-/// `manager` with the verbs among its subcommands, for completion and the manual.
+/// `manager` with the verbs among its subcommands, for completion.
 pub(crate) fn with_verbs(manager: clap::Command) -> clap::Command {
     manager.subcommands(grammar::definition().get_subcommands().cloned())
 }

@@ -73,10 +73,12 @@ pub(crate) fn done(deed: &Deed) -> String {
     let covered = deed.processes.map(processes);
     let took = deed.took_ms.map_or_else(String::new, |ms| format!(" in {}", units::milliseconds(ms)));
     let predicate = match deed.done {
-        Done::Created if deed.status == Status::Waiting => "waits for its turn".to_owned(),
+        // The note says for whom it waits.
+        Done::Created if deed.status == Status::Waiting => return format!("{subject} {}", waiting(deed)),
         Done::Created => format!("started{pid}"),
         Done::Paused => "paused".into(),
         Done::Resumed => "resumed".into(),
+        Done::Ended if deed.status == Status::Gone => format!("ended{took}"),
         Done::Ended | Done::Awaited => format!("{}{took}", end(&deed.status)),
         Done::Restarted => format!("restarted{pid}{took}"),
         Done::Signalled => "signalled".into(),
@@ -89,6 +91,10 @@ pub(crate) fn done(deed: &Deed) -> String {
     } else {
         format!("{subject} {predicate} ({})", remarks.join(", "))
     }
+}
+
+fn waiting(deed: &Deed) -> String {
+    deed.note.as_deref().map_or_else(|| "waits for its turn".into(), one)
 }
 
 /// How something ended, as a predicate.
@@ -222,6 +228,8 @@ mod tests {
         let killed = Status::Killed { signal: "SIGTERM".into() };
         let ended = Deed { processes: Some(1), took_ms: Some(3.2), ..deed(Done::Ended, killed) };
         assert_eq!(done(&ended), "process p1 ended by SIGTERM in 3 ms (1 process, none left)");
+        let waiting = Deed { note: Some("waits for db:ready".into()), ..deed(Done::Created, Status::Waiting) };
+        assert_eq!(done(&waiting), "process p1 waits for db:ready");
         assert_eq!(done(&deed(Done::Awaited, Status::Exited { code: 3 })), "process p1 exited with 3");
         assert_eq!(
             done(&Deed { name: "a\nb".into(), ..deed(Done::Resumed, Status::Running) }),

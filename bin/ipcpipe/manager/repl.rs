@@ -2,13 +2,15 @@
 
 mod complete;
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::Poll;
 
 use ipcpipe::Error;
+use ipcpipe::manager::Sink;
 use ipcpipe::manager::client::Client;
-use ipcpipe::manager::protocol::{Answer, Level};
+use ipcpipe::manager::protocol::{Answer, Event, Level};
 
 use super::grammar::{Options, misuse};
 use super::host::{Host, Public};
@@ -18,54 +20,56 @@ use super::session::{self, Lost, Session};
 use super::{Status, render, words};
 
 /// Time that a manager has for the end when a signal asks for it.
-pub(crate) const PATIENCE: &str = "10s";
+const PATIENCE: &str = "10s";
 
-/// What the end of the input means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AtEnd {
-    /// The manager quits.
-    Quit,
-    /// It goes on without us.
-    Detach,
-}
+/// How a manager is asked to end by a signal.
+pub(crate) const QUIT_SOON: [&str; 3] = ["quit", "--timeout", PATIENCE];
 
 /// Opens another connection to the same manager.
 type Connect<'a> = &'a dyn Fn() -> io::Result<Client>;
 
 /// A manager of our own, and its prompt.
-pub(crate) fn run(options: &Options) -> Result<Status, Error> {
-    let host = Host::start(options, Public::IfFree, "the prompt")?;
+pub(crate) fn run(options: &Options, sink: &Sink) -> Result<Status, Error> {
+    let host = Host::start(options, Public::IfFree, sink, "the prompt")?;
     let mut session = Session::new(host.connect()?, options)?;
     let connect = || host.connect().map_err(|error| io::Error::other(error.to_string()));
-    let status = converse(&mut session, &connect, AtEnd::Quit);
-    host.join()?;
-    status
+    let status = converse(&mut session, &connect);
+    // A closed terminal is an end of the input and a signal, whichever is seen first.
+    session.was_interrupted();
+    let status = status.and_then(|()| if session.over { Ok(()) } else { quit(&mut session) });
+    let (over, stopped_by) = (session.over, session.stopped_by);
+    drop(session);
+    match over {
+        true => host.join()?,
+        // The terminal is gone, or whoever reads what is printed.
+        false if stopped_by.is_some() => host.end(&QUIT_SOON)?,
+        false => host.end(&["exit"])?,
+    }
+    Ok(super::settle(status.map(|()| Status::DONE), stopped_by))
+}
+
+/// The prompt of a manager that goes on without us.
+pub(crate) fn visit(session: &mut Session, connect: Connect<'_>) -> Status {
+    let status = converse(session, connect);
+    super::settle(status.map(|()| Status::DONE), session.stopped_by)
+}
+
+/// Ends the manager at the end of the input, or because a signal asked for it.
+fn quit(session: &mut Session) -> Result<(), Lost> {
+    let words: &[&str] = if session.stopped_by.is_some() { &QUIT_SOON } else { &["quit"] };
+    session.execute(&words.iter().map(Into::into).collect::<Vec<_>>(), None)?;
+    Ok(())
 }
 
 /// Reads lines and carries them out until there are no more.
-pub(crate) fn converse(session: &mut Session, connect: Connect<'_>, at_end: AtEnd) -> Result<Status, Error> {
-    let mut status = lines(session, connect);
-    if at_end == AtEnd::Quit && !session.over {
-        status = status.and_then(|()| end(session));
-    }
-    Ok(super::settle(status.map(|()| Status::DONE), session.stopped_by))
-}
-
-fn end(session: &mut Session) -> Result<(), Lost> {
-    let quit: &[&str] = if session.stopped_by.is_some() { &["quit", "--timeout", PATIENCE] } else { &["quit"] };
-    let quit: Vec<_> = quit.iter().map(Into::into).collect();
-    session.execute(&quit, None)?;
-    // A quit that was interrupted before it began leaves the manager waiting.
-    if session.over { Ok(()) } else { session.end("exit").map(|_| ()) }
-}
-
-fn lines(session: &mut Session, connect: Connect<'_>) -> Result<(), Lost> {
+fn converse(session: &mut Session, connect: Connect<'_>) -> Result<(), Lost> {
     let mut prompt = Prompt::new();
     let mut events = connect()?;
     events.send(&session::request(&["events", "-f", "-n", "0"].map(Into::into)))?;
     let mut names = connect().ok();
+    let mut filter = Filter::default();
     while !session.over && session.stopped_by.is_none() {
-        let mut desk = Desk { session, events: &mut events, names: &mut names };
+        let mut desk = Desk { session, events: &mut events, names: &mut names, filter: &mut filter };
         match prompt.read_line(&mut desk)? {
             Input::Line(line) => carry_out(session, &line)?,
             Input::Cancelled => {}
@@ -97,6 +101,27 @@ struct Desk<'a> {
     session: &'a mut Session,
     events: &'a mut Client,
     names: &'a mut Option<Client>,
+    filter: &'a mut Filter,
+}
+
+/// Tells what somebody should hear of from what was asked for: the first is answered where it was asked.
+#[derive(Debug, Default)]
+struct Filter {
+    /// Who was asked to end and has not yet.
+    stopping: BTreeSet<String>,
+}
+
+impl Filter {
+    fn is_news(&mut self, event: &Event) -> bool {
+        match event.event.as_str() {
+            "stopping" => {
+                self.stopping.insert(event.target.clone());
+                false
+            }
+            "exited" | "killed" | "gone" | "done" | "stopped" | "panicked" => !self.stopping.remove(&event.target),
+            _ => event.level != Level::Info,
+        }
+    }
 }
 
 impl Beside for Desk<'_> {
@@ -105,14 +130,12 @@ impl Beside for Desk<'_> {
     }
 
     fn take(&mut self) -> News {
-        let mut news = News::default();
-        news.cancel = self.session.was_interrupted();
-        news.end = self.session.stopped_by.is_some();
+        let cancel = self.session.was_interrupted();
+        let mut news = News { cancel, end: self.session.stopped_by.is_some(), ..News::default() };
         loop {
             match self.events.try_next() {
                 Ok(Poll::Ready(Some(Answer::Event(event)))) => {
-                    // What was asked for here has been answered, and what others asked for is theirs.
-                    if event.level != Level::Info {
+                    if self.filter.is_news(&event) {
                         news.text.push_str(&render::event(&event));
                         news.text.push('\n');
                     }
@@ -153,4 +176,33 @@ fn live_names(client: Option<&mut Client>) -> Vec<String> {
 /// True if a person sits at both ends.
 pub(crate) fn is_for_a_person() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_news_unless_somebody_asked_for_it() {
+        let event = |event: &str, target: &str, level| Event {
+            ts_ns: 0,
+            level,
+            event: event.into(),
+            target: target.into(),
+            pid: None,
+            msg: String::new(),
+            lost: 0,
+        };
+        let mut filter = Filter::default();
+        let told = [
+            event("started", "a", Level::Info),
+            event("stopping", "a", Level::Info),
+            event("exited", "b", Level::Info),
+            event("killed", "a", Level::Info),
+            event("started", "a", Level::Info),
+            event("killed", "a", Level::Info),
+            event("ended", "a", Level::Warning),
+        ];
+        assert_eq!(told.map(|event| filter.is_news(&event)), [false, false, true, false, false, true, true]);
+    }
 }

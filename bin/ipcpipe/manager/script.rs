@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Cursor};
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use ipcpipe::manager::Sink;
 use ipcpipe::manager::protocol::{Code, Refusal};
 use ipcpipe::sys::wait::{self, Interest};
 use ipcpipe::{Error, OneLine};
@@ -40,14 +41,20 @@ pub(crate) enum Source<'a> {
 }
 
 /// Runs a script with a manager of its own, which ends with it: as `quit` does, or as `exit` does after an error.
-pub(crate) fn run(source: &Source<'_>, keep_going: bool, options: &Options) -> Result<Status, Error> {
+pub(crate) fn run(source: &Source<'_>, keep_going: bool, options: &Options, sink: &Sink) -> Result<Status, Error> {
     let mut script = Script::open(source)?;
-    let host = Host::start(options, Public::IfAsked, "the script")?;
+    let host = Host::start(options, Public::IfAsked, sink, "the script")?;
     let mut session = Session::new(host.connect()?, options)?;
     let status = carry_out(&mut session, &mut script, keep_going);
-    let ended = session.end_after(&status);
-    host.join()?;
-    Ok(super::settle(status.and_then(|status| ended.map(|()| status)), session.stopped_by))
+    let status = status.and_then(|status| session.end_after(status));
+    let (over, stopped_by) = (session.over, session.stopped_by);
+    drop(session);
+    if over {
+        host.join()?
+    } else {
+        host.end(&["exit"])?
+    }
+    Ok(super::settle(status, stopped_by))
 }
 
 /// Sends a script to a manager that goes on after it.
@@ -58,13 +65,15 @@ pub(crate) fn send(session: &mut Session, source: &Source<'_>, keep_going: bool)
 }
 
 impl Session {
-    /// Ends the manager of a script whose status is `status`.
-    fn end_after(&mut self, status: &Result<Status, Lost>) -> Result<(), Lost> {
+    /// Ends the manager of a script that ended with `status`. Waiting for what it has started is part of a script that
+    /// went well.
+    fn end_after(&mut self, status: Status) -> Result<Status, Lost> {
         if self.over {
-            return Ok(());
+            return Ok(status);
         }
-        let well = matches!(status, Ok(Status::DONE)) && self.stopped_by.is_none();
-        self.end(if well { "quit" } else { "exit" }).map(|_| ())
+        let well = status == Status::DONE && self.stopped_by.is_none();
+        self.end(if well { "quit" } else { "exit" })?;
+        Ok(status)
     }
 }
 

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Command, Stdio};
 use std::task::Poll;
 
+use ipcpipe::manager::Sink;
 use ipcpipe::manager::client::Client;
 use ipcpipe::manager::protocol::Answer;
 use ipcpipe::manager::socket::Socket;
@@ -21,7 +22,7 @@ use super::Status;
 use super::grammar::Options;
 use super::host::{self, Extras, Host, Public};
 use super::options::ServeArgs;
-use super::repl::PATIENCE;
+use super::repl::QUIT_SOON;
 use super::session::request;
 use super::view::write;
 use crate::args::Format;
@@ -30,12 +31,12 @@ use crate::args::Format;
 const READY: &str = "ready\n";
 
 /// Runs a manager, or has another process run it.
-pub(crate) fn run(args: &ServeArgs, options: &Options) -> Result<Status, Error> {
+pub(crate) fn run(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<Status, Error> {
     match args.report {
-        _ if args.detach => detach(args, options),
+        _ if args.detach => detach(args, options, sink),
         Some(fd) => {
             let mut report = File::from(fd::adopt(fd)?);
-            let served = begin(args, options);
+            let served = begin(args, options, sink);
             let text = served.as_ref().map_or_else(ToString::to_string, |_| READY.into());
             // Nobody to report to means nobody to talk to about it.
             let _ = report.write_all(text.as_bytes());
@@ -43,26 +44,26 @@ pub(crate) fn run(args: &ServeArgs, options: &Options) -> Result<Status, Error> 
             stay(served?)
         }
         None => {
-            let (host, path) = begin_here(args, options)?;
+            let (host, path) = begin_here(args, options, sink)?;
             announce(std::process::id(), &path, options)?;
             stay(host)
         }
     }
 }
 
-fn begin(args: &ServeArgs, options: &Options) -> Result<Host, Error> {
+fn begin(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<Host, Error> {
     process::new_session().map_err(|error| Error::os("cannot leave", "the terminal", error))?;
-    begin_here(args, options).map(|(host, _)| host)
+    begin_here(args, options, sink).map(|(host, _)| host)
 }
 
-fn begin_here(args: &ServeArgs, options: &Options) -> Result<(Host, String), Error> {
+fn begin_here(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<(Host, String), Error> {
     let socket = host::listen(options, Public::Must)?;
     let path = socket.as_ref().map(Socket::path).map_or_else(String::new, |path| OneLine::path(path).to_string());
-    let extras = Extras { adopt: args.adopt, sink: args.log.clone() };
+    let extras = Extras { adopt: args.adopt, sink: sink.clone() };
     Ok((Host::start_with(socket, &extras, "serve")?, path))
 }
 
-/// Waits for the end of the manager. The first signal asks it to quit within [`PATIENCE`], the second to end now.
+/// Waits for the end of the manager. The first signal asks it to quit soon, the second to end now.
 fn stay(host: Host) -> Result<Status, Error> {
     let mut client = host.connect()?;
     let failed = |error: io::Error| Error::os("cannot wait for", "the manager", error);
@@ -73,7 +74,7 @@ fn stay(host: Host) -> Result<Status, Error> {
         let [answered, signalled] = wait::wait(fds, None).map_err(failed)?;
         if signalled.any() && !signals.take().is_empty() {
             asked += 1;
-            let words: &[&str] = if asked == 1 { &["quit", "--timeout", PATIENCE] } else { &["exit"] };
+            let words: &[&str] = if asked == 1 { &QUIT_SOON } else { &["exit"] };
             if asked > 1 {
                 let _ = client.interrupt();
             }
@@ -98,7 +99,7 @@ fn is_over(client: &mut Client) -> bool {
 }
 
 /// Starts this program again in a session of its own, and returns when its socket answers.
-fn detach(args: &ServeArgs, options: &Options) -> Result<Status, Error> {
+fn detach(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<Status, Error> {
     let path = std::path::absolute(host::socket_path(options)?)
         .map_err(|error| Error::os("cannot find", "the socket's directory", error))?;
     let failed = |error: io::Error| Error::os("cannot start", "the manager", error);
@@ -109,7 +110,7 @@ fn detach(args: &ServeArgs, options: &Options) -> Result<Status, Error> {
         command.arg("--adopt");
     }
     let mut log = OsString::from("--log=");
-    log.push(args.log.text()?);
+    log.push(sink.text()?);
     command.arg(log);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let open = Inheritable::new([reported.as_fd()]).map_err(failed)?;

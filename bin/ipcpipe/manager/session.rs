@@ -7,7 +7,7 @@ use std::io::{self, BufReader};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipcpipe::manager::client::Client;
 use ipcpipe::manager::protocol::{Answer, Code, Refusal, Request, VERSION};
@@ -24,6 +24,12 @@ use super::{Status, help};
 /// How deep files of commands may include each other.
 const DEPTH: usize = 16;
 
+/// Requests to end, during one command, after which a manager that does not answer is waited for no longer.
+const INSISTENCE: usize = 3;
+
+/// How long a manager may take to answer an interrupt when this program was asked to end.
+const COURTESY: Duration = Duration::from_secs(2);
+
 /// A conversation.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -31,6 +37,8 @@ pub(crate) struct Session {
     signals: Signals,
     options: Options,
     depth: usize,
+    /// Requests to end since the command began.
+    requests: usize,
     /// The manager has ended, or gone.
     pub(crate) over: bool,
     /// A signal other than Ctrl-C asked this program to end.
@@ -52,7 +60,7 @@ impl Session {
     pub(crate) fn new(client: Client, options: &Options) -> Result<Self, Error> {
         let signals = Signals::catch(&signal::requests().collect::<Vec<_>>());
         let signals = signals.map_err(|error| Error::os("cannot catch", "signals", error))?;
-        Ok(Self { client, signals, options: options.clone(), depth: 0, over: false, stopped_by: None })
+        Ok(Self { client, signals, options: options.clone(), depth: 0, requests: 0, over: false, stopped_by: None })
     }
 
     /// Carries out one command. The status is what it deserves; what went wrong has been said.
@@ -102,6 +110,7 @@ impl Session {
     }
 
     fn converse(&mut self, words: &[OsString], ends: bool, view: &mut View) -> Result<Status, Lost> {
+        self.requests = 0;
         // A manager that is gone is found out by reading, which also has its last words.
         let _ = self.client.send(&request(words));
         let (mut status, interrupted) = self.listen(ends, view)?;
@@ -125,7 +134,7 @@ impl Session {
                     self.over = true;
                     return self.gone(ends, view).map(|status| (status, interrupted));
                 }
-                Poll::Pending => interrupted |= self.wait()?,
+                Poll::Pending => interrupted |= self.wait(ends)?,
             }
         }
     }
@@ -142,9 +151,13 @@ impl Session {
     }
 
     /// Waits for more; a request to end this program ends the command. True if there was one.
-    fn wait(&mut self) -> io::Result<bool> {
+    fn wait(&mut self, ends: bool) -> io::Result<bool> {
         let fds = [(self.client.as_fd(), Interest::Read), (self.signals.as_fd(), Interest::Read)];
-        let [_, signals] = wait::wait(fds, None)?;
+        let hurry = self.stopped_by.is_some() && !ends;
+        let [answered, signals] = wait::wait(fds, if hurry { wait::deadline_in(COURTESY) } else { None })?;
+        if !answered.any() && !signals.any() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the manager does not answer"));
+        }
         Ok(signals.any() && self.interrupted())
     }
 
@@ -153,6 +166,10 @@ impl Session {
         for signal in &taken {
             if signal.as_str() != "SIGINT" {
                 self.stopped_by = Some(*signal as i32);
+            }
+            self.requests += 1;
+            if self.requests >= INSISTENCE {
+                signal::die_by(*signal as i32);
             }
             let _ = self.client.interrupt();
         }

@@ -12,6 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use ipcpipe::manager::Sink;
 use ipcpipe::manager::client::Client;
 use ipcpipe::manager::protocol::{Answer, Code, OutputLine};
 use ipcpipe::sys::signal::{self, Signals};
@@ -34,7 +35,7 @@ const COLORS: [AnsiColor; 6] =
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Runs the processes of `file` until all have ended.
-pub(crate) fn run(file: &Path, options: &Options) -> Result<Status, Error> {
+pub(crate) fn run(file: &Path, options: &Options, sink: &Sink) -> Result<Status, Error> {
     let text = fs::read(file).map_err(|error| Error::os("cannot read", file.display(), error))?;
     let entries = match procfile::read(&text) {
         Ok(entries) => entries,
@@ -43,16 +44,14 @@ pub(crate) fn run(file: &Path, options: &Options) -> Result<Status, Error> {
             return Ok(Status(Code::Usage.exit()));
         }
     };
-    let host = Host::start(options, Public::IfAsked, "up")?;
+    let host = Host::start(options, Public::IfFree, sink, "up")?;
     let failed = |error: io::Error| Error::os("cannot catch", "signals", error);
     let signals = Signals::catch(&signal::requests().collect::<Vec<_>>()).map_err(failed)?;
     let mut crew =
         Crew { commands: host.connect()?, output: host.connect()?, signals, entries, following: false, drained: false };
     let status = crew.work();
-    // A manager that nobody can talk to any more ends by itself when its connections do.
-    let _ = crew.commands.interrupt();
-    let _ = crew.command(&["exit".into()]);
-    host.join()?;
+    drop(crew);
+    host.end(&["exit"])?;
     Ok(settle(status, None))
 }
 
@@ -154,7 +153,11 @@ impl Crew {
             match self.commands.try_next()? {
                 Poll::Ready(Some(Answer::End { .. })) if interrupted => return Ok(Ended::Interrupted),
                 Poll::Ready(Some(Answer::End { exit, .. })) => return Ok(Ended::With(Status(exit))),
-                Poll::Ready(Some(answer)) => self.tell(words, &answer)?,
+                Poll::Ready(Some(answer)) => {
+                    // Last words come before the end.
+                    self.print_output()?;
+                    self.tell(words, &answer)?;
+                }
                 Poll::Ready(None) => return Ok(Ended::Interrupted),
                 Poll::Pending => {
                     self.print_output()?;
@@ -169,7 +172,7 @@ impl Crew {
     fn tell(&self, words: &[OsString], answer: &Answer) -> io::Result<()> {
         match answer {
             Answer::Error(refusal) if words[0] == "terminate" && refusal.code == Code::NotRunning => {}
-            // Who pressed Ctrl-C knows, and it is the way to end this.
+            // Whoever pressed Ctrl-C knows.
             Answer::Error(refusal) if refusal.code == Code::Interrupted => {}
             Answer::Error(refusal) => complain(render::error(refusal)),
             Answer::Done(deed) => self.print(&deed.name, None, render::done(deed).as_bytes())?,

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 
-use ipcpipe::manager::protocol::{Answer, Refusal};
+use ipcpipe::manager::protocol::{Answer, Code, Refusal};
 
 use super::grammar::Options;
 use super::{render, words};
@@ -107,6 +107,10 @@ impl View {
     }
 
     fn complain(&self, refusal: &Refusal) {
+        // Whoever pressed Ctrl-C knows; the exit status tells the others.
+        if refusal.code == Code::Interrupted {
+            return;
+        }
         let text = render::error(refusal);
         let whole = self.place.as_ref().map_or_else(|| text.clone(), |place| format!("{place}: {text}"));
         crate::say(&format!("{}\n", message(whole)));

@@ -65,7 +65,10 @@ impl Process {
             Some(End::Killed(signal)) => (Status::Killed { signal: signal_name(signal) }, "killed"),
             Some(End::Unknown) | None => (Status::Gone, "ended"),
         };
-        self.turn_to(cx, status, Level::Info, event, cause);
+        let asked_for = *self.status() == Status::Stopping;
+        let well = matches!(&status, Status::Exited { code } if self.spec.ok_codes.contains(code));
+        let level = if asked_for || well { Level::Info } else { Level::Warning };
+        self.turn_to(cx, status, level, event, cause);
     }
 
     /// How the last run ended: `exited with 3`.

@@ -12,6 +12,9 @@ pub(crate) fn help_of(error: &clap::Error) -> Option<String> {
     (!error.use_stderr()).then(|| error.render().ansi().to_string())
 }
 
+/// Characters of a sentence that are shown; a word that was typed may have a million.
+const SHOWN: usize = 200;
+
 /// The error about `words` in one line.
 pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
     let verb = verb(words);
@@ -29,17 +32,11 @@ pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
     refusal
 }
 
-/// The longest sentence that is shown whole, in characters.
-const LONGEST: usize = 600;
-
-/// A sentence about a word of a mebibyte has its beginning and its end.
-fn shortened(sentence: String) -> String {
-    let length = sentence.chars().count();
-    if length <= LONGEST {
-        return sentence;
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
     }
-    let part = |from: usize| sentence.chars().skip(from).take(LONGEST / 2).collect::<String>();
-    format!("{}...{}", part(0), part(length - LONGEST / 2))
 }
 
 /// The verb that was meant, and the noun of `create`, as far as they are known.

@@ -100,6 +100,12 @@ fn what_is_missing_is_named_with_its_verb() {
 }
 
 #[test]
+fn a_refusal_does_not_repeat_a_word_without_end() {
+    assert!(refused(&"x".repeat(1 << 20)).len() < 300);
+    assert!(refused(&format!("list {}", "é".repeat(1 << 20))).len() < 600);
+}
+
+#[test]
 fn words_that_are_no_text_are_refused_or_kept_never_lost() {
     let odd = OsString::from_vec(vec![b'x', 0xff]);
     assert!(parse(&["pause".into(), odd.clone()]).unwrap_err().message.contains("is no text"));

@@ -1,0 +1,9 @@
+"""The parts of `scripts/compare-peers`: what is done, by whom, and how it is shown.
+
+  job        a job: its runners, the figures that they give, the goals
+  table      rounds, ratios and tables
+  pipeline   the job `pipeline`, whose Python peer is peers/queues.py
+  manager    the job `manager`, whose Python peer is peers/manager.py
+  contender  how each kind of process manager is started and told what to do
+  supervisor supervisord: finding or installing it, its configuration, its XML-RPC
+"""
