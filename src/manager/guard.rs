@@ -16,6 +16,12 @@ use crate::sys::signal;
 const SIGKILL: i32 = 9;
 const SIGSTOP: i32 = 19;
 
+/// The pid, which no process has, of a tree that was about to be started.
+pub(crate) const EXPECTED: u32 = 0;
+
+/// How often nothing may be found of such a tree: its first process may not have come to its exec, and so to its cookie.
+const PATIENCE: u32 = 50;
+
 /// How often a tree is killed at most until nothing of it is found: what is still there then cannot be killed.
 const ROUNDS: u32 = 100;
 
@@ -30,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 ///
 /// `hold PID START_TICKS COOKIE` takes hold of the tree whose leader has this pid and start time and whose processes
 /// have the environment entry COOKIE; `release PID` lets go of it. Each ends with a newline, and what is neither is
-/// ignored. An orderly manager releases everything before it ends. It releases a pid before it holds another tree with
+/// ignored. With the pid 0, which no process has, it holds what will be started with COOKIE. An orderly manager releases everything before it ends. It releases a pid before it holds another tree with
 /// the same one.
 ///
 /// The requests to end a program (SIGINT, SIGTERM and so on) are ignored from now on, since a terminal sends them to the
@@ -82,14 +88,15 @@ fn obey(line: &str, held: &mut BTreeMap<u32, Held>) {
 }
 
 impl Held {
-    /// Kills the tree until two looks in a row find nothing of it.
+    /// Kills the tree until two looks in a row, or more for one that may still come, find nothing of it.
     fn end(&self) {
         let mut found_nothing = 0;
+        let enough = if self.root.pid == EXPECTED { PATIENCE } else { 2 };
         for _ in 0..ROUNDS {
             let members = self.stopped();
             self.signal(&members, SIGKILL);
             found_nothing = if members.is_empty() { found_nothing + 1 } else { 0 };
-            if found_nothing == 2 {
+            if found_nothing == enough {
                 return;
             }
             std::thread::sleep(PAUSE);

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use crate::manager::guard::EXPECTED;
 use crate::manager::tree::Root;
 use crate::sys::child::Child;
 use crate::sys::fd;
@@ -29,6 +30,16 @@ impl Guardian {
     /// The pid of the guard, a child of the manager like any other.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.guard.as_ref().map(|(child, _)| child.pid())
+    }
+
+    /// Has the guard end what is about to be started with this cookie, should the manager die before it has the pid.
+    pub(crate) fn expect(&mut self, cookie: &str) {
+        self.hold(&Root { pid: EXPECTED, start_ticks: 0, cookie: cookie.to_owned() });
+    }
+
+    /// What was expected is held by its pid now, or did not come.
+    pub(crate) fn expect_nobody(&mut self) {
+        self.release(EXPECTED);
     }
 
     /// Has the guard end this tree should the manager die.

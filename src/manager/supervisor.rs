@@ -306,7 +306,8 @@ impl Manager {
         }
     }
 
-    fn write_journal(&mut self) {
+    /// Writes down what there is, unless nothing has happened since it was written last.
+    pub(super) fn write_journal(&mut self) {
         let Some(journal) = &mut self.journal else { return };
         if self.journalled == self.events.count() {
             return;

@@ -268,6 +268,8 @@ impl Manager {
             note: None,
         };
         adapt(&mut deed);
+        // Who has been told that a process runs can rely on a later manager to find it.
+        self.write_journal();
         self.clients[at].connection.send(Answer::Done(deed));
     }
 

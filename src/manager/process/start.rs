@@ -82,7 +82,19 @@ impl Process {
             command.env("NOTIFY_SOCKET", path);
         }
         check_directory(&self.spec)?;
-        let mut child = Child::spawn(&mut command, []).map_err(|error| refused(&self.spec, error))?;
+        if self.spec.daemon {
+            cx.guardian.expect(&cookie);
+        }
+        let spawned = Child::spawn(&mut command, []).map_err(|error| refused(&self.spec, error));
+        let mut child = match spawned {
+            Ok(child) => child,
+            Err(error) => {
+                if self.spec.daemon {
+                    cx.guardian.expect_nobody();
+                }
+                return Err(error);
+            }
+        };
         let pid = child.pid();
         let pipes = pipes(&mut child);
         let handle = child.handle().map_err(|error| Error::os("cannot hold", pid, error))?;
@@ -92,6 +104,7 @@ impl Process {
         let root = Root { pid, start_ticks, cookie };
         if self.spec.daemon {
             cx.guardian.hold(&root);
+            cx.guardian.expect_nobody();
         }
         if let Some(Ready::Log(text)) = &self.spec.ready {
             self.output.watch_for(text.as_str());

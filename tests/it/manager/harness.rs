@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Stdio};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::sandbox::{DEADLINE, Finished, Running, Sandbox, process, processes, wait_for};
@@ -39,6 +41,13 @@ impl Server {
         self.run.pid()
     }
 
+    /// Its descriptors while it does nothing: two answers later, it has closed what it opened because of the first.
+    pub(crate) fn descriptors(&mut self) -> BTreeSet<String> {
+        self.client.ask("list").exited(0);
+        self.client.ask("list").exited(0);
+        descriptors(self.pid())
+    }
+
     /// Ends it, with everything that it has.
     #[track_caller]
     pub(crate) fn exit(mut self) -> Finished {
@@ -50,6 +59,12 @@ impl Server {
     #[track_caller]
     pub(crate) fn finish(self) -> Finished {
         self.run.finish().exited(0)
+    }
+
+    /// Kills it, and waits until the kernel has closed what it had open.
+    pub(crate) fn kill(self) {
+        self.run.signal(Signal::SIGKILL);
+        self.run.finish().died_of(Signal::SIGKILL);
     }
 
     pub(crate) fn run(&self) -> &Running {
@@ -80,6 +95,16 @@ impl Client {
     /// Writes bytes as they are; nothing is checked if the manager does not want them.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.stream.get_mut().write_all(bytes)
+    }
+
+    /// One end for reading, and another for writing at the same time.
+    pub(crate) fn split(self) -> (Self, UnixStream) {
+        let writer = self.stream.get_ref().try_clone().unwrap();
+        (self, writer)
+    }
+
+    pub(crate) fn shut_down(&self, how: Shutdown) {
+        self.stream.get_ref().shutdown(how).unwrap();
     }
 
     pub(crate) fn request(&self, words: &[&str]) -> Value {

@@ -3,24 +3,24 @@
 //! Whatever a test starts inherits a mark in its environment, and [`Sandbox`](crate::sandbox::Sandbox) fails a test that
 //! leaves anybody with that mark.
 
-//mod clients;
+mod clients;
 mod dialogue;
 mod harness;
-//mod logs;
+mod logs;
 mod names;
-//mod order;
-//mod pauses;
-//mod policy;
+mod order;
+mod pauses;
+mod policy;
 mod processes;
 //mod prompt;
-//mod quit;
-//mod ready;
+mod quit;
+mod ready;
 mod rows;
-//mod save;
-//mod script;
-//mod serve;
-//mod socket;
+mod save;
+mod script;
+mod serve;
+mod socket;
 //mod terminal;
 mod threads;
 mod trees;
-//mod up;
+mod up;
