@@ -36,8 +36,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 ///
 /// `hold PID START_TICKS COOKIE` takes hold of the tree whose leader has this pid and start time and whose processes
 /// have the environment entry COOKIE; `release PID` lets go of it. Each ends with a newline, and what is neither is
-/// ignored. With the pid 0, which no process has, it holds what will be started with COOKIE. An orderly manager releases everything before it ends. It releases a pid before it holds another tree with
-/// the same one.
+/// ignored. With the pid 0, which no process has, it holds what will be started with COOKIE. An orderly manager releases
+/// everything before it ends. It releases a pid before it holds another tree with the same one.
 ///
 /// The requests to end a program (SIGINT, SIGTERM and so on) are ignored from now on, since a terminal sends them to the
 /// manager's whole group.

@@ -82,19 +82,7 @@ impl Process {
             command.env("NOTIFY_SOCKET", path);
         }
         check_directory(&self.spec)?;
-        if self.spec.daemon {
-            cx.guardian.expect(&cookie);
-        }
-        let spawned = Child::spawn(&mut command, []).map_err(|error| refused(&self.spec, error));
-        let mut child = match spawned {
-            Ok(child) => child,
-            Err(error) => {
-                if self.spec.daemon {
-                    cx.guardian.expect_nobody();
-                }
-                return Err(error);
-            }
-        };
+        let mut child = self.spawn(cx, &mut command, &cookie)?;
         let pid = child.pid();
         let pipes = pipes(&mut child);
         let handle = child.handle().map_err(|error| Error::os("cannot hold", pid, error))?;
@@ -126,6 +114,18 @@ impl Process {
             timeout,
         });
         Ok(())
+    }
+
+    /// The guard knows a daemon's cookie before there is a process that has it: a manager may be killed at any moment.
+    fn spawn(&self, cx: &mut Context<'_>, command: &mut Command, cookie: &str) -> Result<Child, Error> {
+        if self.spec.daemon {
+            cx.guardian.expect(cookie);
+        }
+        let spawned = Child::spawn(command, []);
+        if spawned.is_err() && self.spec.daemon {
+            cx.guardian.expect_nobody();
+        }
+        spawned.map_err(|error| refused(&self.spec, error))
     }
 
     fn announce(&mut self, cx: &mut Context<'_>, cause: &str) {
