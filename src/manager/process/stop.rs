@@ -150,7 +150,8 @@ impl Process {
             stop.look_at = cx.now;
         } else {
             self.signal_all(&members, self.spec.stop_signal);
-            if was_held {
+            // Somebody else may have stopped it, which nobody has looked for.
+            if was_held || members.iter().any(Stat::is_stopped) {
                 self.signal_all(&members, CONT);
             }
         }
@@ -238,9 +239,7 @@ impl Process {
         let end = match &mut run.leader {
             None => return,
             Some(Leader::Child(child)) => child.try_reap().map(|ended| ended.status.into()),
-            Some(Leader::Adopted) => {
-                run.handle.as_ref().is_none_or(Handle::has_ended).then_some(super::End::Unknown)
-            },
+            Some(Leader::Adopted) => run.handle.as_ref().is_none_or(Handle::has_ended).then_some(super::End::Unknown),
         };
         if let Some(end) = end {
             run.leader = None;
