@@ -1,8 +1,8 @@
 //! What a manager writes down about its processes, so that a later one finds them should it be killed.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::manager::word::Word;
 pub(crate) struct Record {
     /// The command that creates it, from `create` on.
     pub(crate) words: Vec<Word>,
-    /// Pid and start time, which together name one process for as long as the machine is up.
+    /// Pid and start time, which together name one process for as long as the machine is up. Both 0 when it was about to
+    /// be started.
     pub(crate) pid: u32,
     pub(crate) start_ticks: u64,
     /// Start in nanoseconds since the epoch.
@@ -33,6 +34,9 @@ pub(crate) struct Record {
 pub(crate) struct Journal {
     path: PathBuf,
     written: String,
+    /// The file that was found or made last, by device and inode. Should the directory be swept away, another manager may
+    /// make its own there.
+    mine: Option<(u64, u64)>,
 }
 
 impl Journal {
@@ -45,12 +49,25 @@ impl Journal {
         let mut path = socket.as_os_str().to_owned();
         path.push(".state");
         let path = PathBuf::from(path);
-        let text = match fs::read_to_string(&path) {
+        let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(Error::os("cannot read", path.display(), error)),
         };
-        Ok((Self { path, written: String::new() }, records(&text, &boot_id())))
+        let mine = identity(path.symlink_metadata());
+        Ok((Self { path, written: String::new(), mine }, records(&String::from_utf8_lossy(&text), &boot_id())))
+    }
+
+    /// Notes a process that is about to be started, so that it is found should the manager be killed before it comes to
+    /// [`write`](Self::write), which has the last word.
+    pub(crate) fn announce(&mut self, record: &Record) {
+        self.written.clear();
+        let mut line = serde_json::to_vec(record).expect("a record is plain data");
+        line.push(b'\n');
+        // Where this fails, the write at the end of the turn fails too, and is told.
+        if let Ok(mut file) = OpenOptions::new().append(true).open(&self.path) {
+            let _ = file.write_all(&line);
+        }
     }
 
     /// Writes `records` down if they differ from what is written.
@@ -64,7 +81,13 @@ impl Journal {
             text.push('\n');
         }
         if text != self.written {
-            replace(&self.path, &text).map_err(|error| Error::os("cannot write", self.path.display(), error))?;
+            let there = identity(self.path.symlink_metadata());
+            if there.is_some() && there != self.mine {
+                let why = "another manager has this place now";
+                return Err(Error::refused("cannot write", self.path.display(), why));
+            }
+            let made = replace(&self.path, &text);
+            self.mine = made.map_err(|error| Error::os("cannot write", self.path.display(), error))?;
             self.written = text;
         }
         Ok(())
@@ -73,32 +96,47 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        if self.mine.is_some() && identity(self.path.symlink_metadata()) == self.mine {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
-/// The records of this boot: start times of an earlier one say nothing. A line that is torn or foreign is passed over.
+fn identity(found: io::Result<Metadata>) -> Option<(u64, u64)> {
+    found.ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// The records of this boot: start times of an earlier one say nothing. A line that is torn or foreign is passed over,
+/// and of one process the last line counts.
 fn records(text: &str, boot: &str) -> Vec<Record> {
     let mut lines = text.lines();
-    match lines.next() {
-        Some(first) if first == boot => lines.filter_map(|line| serde_json::from_str(line).ok()).collect(),
-        _ => Vec::new(),
+    if lines.next() != Some(boot) {
+        return Vec::new();
     }
+    let mut found: Vec<Record> = Vec::new();
+    for record in lines.filter_map(|line| serde_json::from_str::<Record>(line).ok()) {
+        match found.iter_mut().find(|it| it.cookie == record.cookie) {
+            Some(earlier) => *earlier = record,
+            None => found.push(record),
+        }
+    }
+    found
 }
 
 fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
-/// A reader sees the old text or the new, and after a crash one of them is there.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+/// A reader sees the old text or the new, and after a crash one of them is there. Answers what file that is.
+fn replace(path: &Path, text: &str) -> io::Result<Option<(u64, u64)>> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
     let _ = fs::remove_file(&new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(text.as_bytes())?;
-    fs::rename(&new, path)
+    fs::rename(&new, path)?;
+    Ok(identity(file.metadata()))
 }
 
 #[cfg(test)]
