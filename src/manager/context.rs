@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::manager::command::Kind;
 use crate::manager::event_log::EventLog;
 use crate::manager::guardian::Guardian;
+use crate::manager::journal::Journal;
 use crate::manager::protocol::{Event, Level};
 use crate::sys::clock;
 
@@ -21,6 +22,8 @@ pub(crate) struct Context<'a> {
     pub(crate) leaders: &'a mut HashSet<u32>,
     /// The process that ends the daemons when the manager is killed.
     pub(crate) guardian: &'a mut Guardian,
+    /// What is written down for a later manager.
+    pub(crate) journal: &'a mut Option<Journal>,
     /// The manager is ending: nothing is started again.
     pub(crate) ending: bool,
     /// What does not change.

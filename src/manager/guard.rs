@@ -16,10 +16,8 @@ use crate::sys::signal;
 const SIGKILL: i32 = 9;
 const SIGSTOP: i32 = 19;
 
-/// The pid, which no process has, of a tree that was about to be started.
-pub(crate) const EXPECTED: u32 = 0;
-
-/// How often nothing may be found of such a tree: its first process may not have come to its exec, and so to its cookie.
+/// Looks in a row that find nothing of a tree which was about to be started: its first process may not have come to its
+/// exec yet, and so to its cookie.
 const PATIENCE: u32 = 50;
 
 /// How often a tree is killed at most until nothing of it is found: what is still there then cannot be killed.
@@ -36,8 +34,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 ///
 /// `hold PID START_TICKS COOKIE` takes hold of the tree whose leader has this pid and start time and whose processes
 /// have the environment entry COOKIE; `release PID` lets go of it. Each ends with a newline, and what is neither is
-/// ignored. With the pid 0, which no process has, it holds what will be started with COOKIE. An orderly manager releases
-/// everything before it ends. It releases a pid before it holds another tree with the same one.
+/// ignored. An orderly manager releases everything before it ends. It releases a pid before it holds another tree with
+/// the same one. Pid 0 stands for a tree that is about to be, known by its cookie alone.
 ///
 /// The requests to end a program (SIGINT, SIGTERM and so on) are ignored from now on, since a terminal sends them to the
 /// manager's whole group.
@@ -48,7 +46,7 @@ pub fn run_guard(input: impl Read) -> io::Result<()> {
     signal::ignore(&signal::REQUESTS)?;
     let mut held = BTreeMap::new();
     let read = read_words(BufReader::new(input), &mut held);
-    held.values().for_each(Held::end);
+    end(&held.into_values().collect::<Vec<_>>());
     read
 }
 
@@ -87,45 +85,45 @@ fn obey(line: &str, held: &mut BTreeMap<u32, Held>) {
     }
 }
 
-impl Held {
-    /// Kills the tree until two looks in a row, or more for one that may still come, find nothing of it.
-    fn end(&self) {
-        let mut found_nothing = 0;
-        let enough = if self.root.pid == EXPECTED { PATIENCE } else { 2 };
-        for _ in 0..ROUNDS {
-            let members = self.stopped();
-            self.signal(&members, SIGKILL);
-            found_nothing = if members.is_empty() { found_nothing + 1 } else { 0 };
-            if found_nothing == enough {
-                return;
-            }
-            std::thread::sleep(PAUSE);
+/// Kills all trees until two looks in a row, or more for one that may still come, find nothing of any: together, because each look is one at the whole system.
+fn end(held: &[Held]) {
+    let is_expected = held.iter().any(|it| it.root.pid == 0);
+    let enough = if is_expected { PATIENCE } else { 2 };
+    let mut found_nothing = if held.is_empty() { enough } else { 0 };
+    for _ in 0..ROUNDS {
+        if found_nothing >= enough {
+            return;
         }
+        let members = stopped(held);
+        signal_each(held, &members, SIGKILL);
+        found_nothing = if members.iter().all(Vec::is_empty) { found_nothing + 1 } else { 0 };
+        std::thread::sleep(PAUSE);
     }
+}
 
-    /// Stops the tree and says who is in it. While somebody runs, it can make new ones; and whose parent is killed first
-    /// is found no more by descent.
-    fn stopped(&self) -> Vec<Stat> {
-        let mut members = self.root.members_anywhere();
-        for _ in 0..LOOKS {
-            if members.iter().all(Stat::is_stopped) {
-                break;
-            }
-            self.signal(&members, SIGSTOP);
-            std::thread::sleep(PAUSE);
-            members = self.root.members_anywhere();
+/// Stops all trees and says who is in each. While somebody runs, it can make new ones; and whose parent is killed first
+/// is found no more by descent.
+fn stopped(held: &[Held]) -> Vec<Vec<Stat>> {
+    let roots: Vec<&Root> = held.iter().map(|it| &it.root).collect();
+    let mut members = Root::each_anywhere(&roots);
+    for _ in 0..LOOKS {
+        if members.iter().flatten().all(Stat::is_stopped) {
+            break;
         }
-        members
+        signal_each(held, &members, SIGSTOP);
+        std::thread::sleep(PAUSE);
+        members = Root::each_anywhere(&roots);
     }
+    members
+}
 
-    /// The group is signalled as a whole too, for those in it that have neither parent nor cookie.
-    fn signal(&self, members: &[Stat], signal: i32) {
-        if let Some(leader) = &self.leader {
-            leader.signal_group(signal);
-        }
-        // No process has group 0, so this is everybody.
-        signal_outside(members, 0, signal);
+/// Each group is signalled as a whole too, for those in it that have neither parent nor cookie.
+fn signal_each(held: &[Held], members: &[Vec<Stat>], signal: i32) {
+    for leader in held.iter().filter_map(|it| it.leader.as_ref()) {
+        leader.signal_group(signal);
     }
+    // No process has group 0, so this is everybody.
+    members.iter().for_each(|members| signal_outside(members, 0, signal));
 }
 
 #[cfg(test)]

@@ -2,14 +2,19 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::manager::guard::EXPECTED;
+use crate::Error;
 use crate::manager::tree::Root;
 use crate::sys::child::Child;
 use crate::sys::fd;
+use crate::sys::signal::CONT;
+
+/// Time from one attempt to start a guard to the next.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The guard of one manager, started with the first daemon.
 ///
@@ -19,12 +24,16 @@ use crate::sys::fd;
 pub(crate) struct Guardian {
     command: Vec<OsString>,
     guard: Option<(Child, File)>,
+    /// A guard has died, and nobody holds yet what it held.
+    is_owed: bool,
+    /// When to try again to start another.
+    next_try: Option<Instant>,
 }
 
 impl Guardian {
     /// A guard that will execute `command`.
     pub(crate) fn new(command: Vec<OsString>) -> Self {
-        Self { command, guard: None }
+        Self { command, guard: None, is_owed: false, next_try: None }
     }
 
     /// The pid of the guard, a child of the manager like any other.
@@ -32,62 +41,87 @@ impl Guardian {
         self.guard.as_ref().map(|(child, _)| child.pid())
     }
 
-    /// Has the guard end what is about to be started with this cookie, should the manager die before it has the pid.
-    pub(crate) fn expect(&mut self, cookie: &str) {
-        self.hold(&Root { pid: EXPECTED, start_ticks: 0, cookie: cookie.to_owned() });
-    }
-
-    /// What was expected is held by its pid now, or did not come.
-    pub(crate) fn expect_nobody(&mut self) {
-        self.release(EXPECTED);
+    /// Has the guard end a tree that is about to be, known by its cookie, should the manager die before
+    /// [`hold`](Self::hold).
+    ///
+    /// # Errors
+    /// When there is no guard that listens. A daemon without one could outlive the manager, so it is not to be started.
+    pub(crate) fn expect(&mut self, cookie: &str) -> Result<(), Error> {
+        self.bury();
+        if self.guard.is_none() {
+            self.guard = Some(self.start()?);
+        }
+        let told = self.say(&format!("hold 0 0 {cookie}\n"));
+        told.map_err(|error| Error::os("cannot reach", "the guard of the daemons", error))
     }
 
     /// Has the guard end this tree should the manager die.
     pub(crate) fn hold(&mut self, root: &Root) {
-        self.say(&format!("hold {} {} {}\n", root.pid, root.start_ticks, root.cookie));
+        // A guard that was killed is seen by its owner, who starts another; see `renew`.
+        let _ = self.say(&format!("hold {} {} {}\nrelease 0\n", root.pid, root.start_ticks, root.cookie));
     }
 
     /// The tree of this leader is no daemon's any more.
     pub(crate) fn release(&mut self, pid: u32) {
-        self.say(&format!("release {pid}\n"));
+        let _ = self.say(&format!("release {pid}\n"));
     }
 
-    fn say(&mut self, line: &str) {
-        if self.guard.is_none() {
-            self.guard = self.start();
-        }
-        if let Some((_, pipe)) = &mut self.guard {
-            // A guard that was killed is seen by its owner, who starts another; see `renew`.
-            let _ = pipe.write_all(line.as_bytes());
-        }
+    fn say(&mut self, line: &str) -> io::Result<()> {
+        self.guard.as_mut().map_or(Ok(()), |(_, pipe)| pipe.write_all(line.as_bytes()))
     }
 
-    fn start(&self) -> Option<(Child, File)> {
-        let (read, write) = fd::pipe().ok()?;
-        let (program, args) = self.command.split_first()?;
+    fn start(&self) -> Result<(Child, File), Error> {
+        let (read, write) = fd::pipe()?;
+        let (program, args) = self.command.split_first().expect("a guard has a program");
         let mut command = Command::new(program);
         // A group of its own: Ctrl-C at the manager's terminal is not meant for it.
         command.args(args).process_group(0);
         command.stdin(File::from(read)).stdout(Stdio::null()).stderr(Stdio::null());
-        fd::set_nonblocking(&write, true).ok()?;
-        let child = Child::spawn(&mut command, []).ok()?;
-        Some((child, File::from(write)))
+        let failed = |error| Error::os("cannot start", "the guard of the daemons", error);
+        fd::set_nonblocking(&write, true).map_err(failed)?;
+        Ok((Child::spawn(&mut command, [])?, File::from(write)))
     }
 
-    /// Replaces a guard that has died by one that holds `daemons`. True if it had died.
-    pub(crate) fn renew<'a>(&mut self, daemons: impl Iterator<Item = &'a Root>) -> bool {
-        let died = self.guard.as_mut().is_some_and(|(child, _)| child.try_reap().is_some());
-        if died {
+    /// Notes the death of the guard.
+    fn bury(&mut self) {
+        if self.guard.as_mut().is_some_and(|(child, _)| child.try_reap().is_some()) {
             self.guard = None;
-            daemons.for_each(|root| self.hold(root));
+            self.is_owed = true;
         }
-        died
+    }
+
+    /// Replaces a guard that has died by one that holds `daemons`; where that fails, it is tried again later. True if it
+    /// was replaced.
+    pub(crate) fn renew<'a>(&mut self, daemons: impl Iterator<Item = &'a Root>, now: Instant) -> bool {
+        self.bury();
+        if !self.is_owed || self.next_try.is_some_and(|at| at > now) {
+            return false;
+        }
+        let mut daemons = daemons.peekable();
+        if self.guard.is_none() && daemons.peek().is_some() {
+            self.next_try = now.checked_add(RETRY);
+            self.guard = self.start().ok();
+            if self.guard.is_none() {
+                return false;
+            }
+        }
+        self.is_owed = false;
+        self.next_try = None;
+        daemons.for_each(|root| self.hold(root));
+        true
+    }
+
+    /// When to call [`renew`](Self::renew) again; None while nothing is to be replaced.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.next_try
     }
 
     /// Ends the guard, which has nothing left to hold.
     pub(crate) fn dismiss(&mut self) {
         if let Some((mut child, pipe)) = self.guard.take() {
             drop(pipe);
+            // Somebody may have stopped it, and then it would never see the end.
+            child.signal_group(CONT);
             let _ = child.wait();
         }
     }

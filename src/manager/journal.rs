@@ -1,14 +1,15 @@
 //! What a manager writes down about its processes, so that a later one finds them should it be killed.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::manager::tree::Root;
 use crate::manager::word::Word;
 use crate::sys::handle::Handle;
 
@@ -17,7 +18,8 @@ use crate::sys::handle::Handle;
 pub(crate) struct Record {
     /// The command that creates it, from `create` on.
     pub(crate) words: Vec<Word>,
-    /// Pid and start time, which together name one process for as long as the machine is up.
+    /// Pid and start time, which together name one process for as long as the machine is up. Both 0 when it was about to
+    /// be started.
     pub(crate) pid: u32,
     pub(crate) start_ticks: u64,
     /// Start in nanoseconds since the epoch.
@@ -29,19 +31,30 @@ pub(crate) struct Record {
     pub(crate) timeout_left: Option<Duration>,
 }
 
-/// The file beside the control socket. Dropping it removes the file, because an orderly end leaves nothing to find,
-/// unless there is still something of a manager before.
+impl Record {
+    /// The tree, which has to be looked for if it had no pid yet that could be written down.
+    pub(crate) fn root(&self) -> Root {
+        let root = Root { pid: self.pid, start_ticks: self.start_ticks, cookie: self.cookie.clone() };
+        if self.pid == 0 { root.found_by_cookie() } else { root }
+    }
+}
+
+/// The file beside the control socket. Dropping it removes the file, because an orderly end leaves nothing to find, unless
+/// something of an earlier manager is still there.
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
     written: String,
+    /// The file that was found or made last, by device and inode. Should the directory be swept away, another manager may
+    /// make its own there.
+    mine: Option<(u64, u64)>,
     /// What a dead manager left and nobody has taken over yet.
     left: Vec<Record>,
 }
 
 impl Journal {
-    /// The journal of the manager at `socket`, and what the last manager there left in it: nothing, unless it was
-    /// killed since the machine was started.
+    /// The journal of the manager at `socket`, with what the last manager there left in it: nothing, unless it was killed
+    /// since the machine was started.
     ///
     /// # Errors
     /// The system's, if there is a journal that cannot be read.
@@ -49,18 +62,23 @@ impl Journal {
         let mut path = socket.as_os_str().to_owned();
         path.push(".state");
         let path = PathBuf::from(path);
-        let text = match fs::read_to_string(&path) {
+        let text = match fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(Error::os("cannot read", path.display(), error)),
         };
-        let left = records(&text, &boot_id());
-        Ok(Self { path, written: String::new(), left })
+        let mine = identity(path.symlink_metadata());
+        let left = records(&String::from_utf8_lossy(&text), &boot_id());
+        Ok(Self { path, written: String::new(), mine, left })
     }
 
     /// What the last manager left and still runs.
     pub(crate) fn left(&mut self) -> &[Record] {
-        self.left.retain(|record| Handle::open(record.pid, record.start_ticks).is_some_and(|it| !it.has_ended()));
+        self.left.retain_mut(|record| {
+            let root = record.root();
+            (record.pid, record.start_ticks) = (root.pid, root.start_ticks);
+            Handle::open(root.pid, root.start_ticks).is_some_and(|it| !it.has_ended())
+        });
         &self.left
     }
 
@@ -69,19 +87,37 @@ impl Journal {
         std::mem::take(&mut self.left)
     }
 
+    /// Notes a process that is about to be started, so that it is found should the manager be killed before it comes to
+    /// [`write`](Self::write), which has the last word.
+    pub(crate) fn announce(&mut self, record: &Record) {
+        self.written.clear();
+        let mut line = serde_json::to_vec(record).expect("a record is plain data");
+        line.push(b'\n');
+        // Where this fails, the write at the end of the turn fails too, and is told.
+        if let Ok(mut file) = OpenOptions::new().append(true).open(&self.path) {
+            let _ = file.write_all(&line);
+        }
+    }
+
     /// Writes `records` down, and what nobody has taken over, if that differs from what is written.
     ///
     /// # Errors
     /// The system's; what was written stays.
     pub(crate) fn write(&mut self, records: impl Iterator<Item = Record>) -> Result<(), Error> {
         let mut text = format!("{}\n", boot_id());
-        let left: Vec<Record> = self.left().to_vec();
+        let left = self.left().to_vec();
         for record in left.into_iter().chain(records) {
             text.push_str(&serde_json::to_string(&record).expect("a record is plain data"));
             text.push('\n');
         }
         if text != self.written {
-            replace(&self.path, &text).map_err(|error| Error::os("cannot write", self.path.display(), error))?;
+            let there = identity(self.path.symlink_metadata());
+            if there.is_some() && there != self.mine {
+                let why = "another manager has this place now";
+                return Err(Error::refused("cannot write", self.path.display(), why));
+            }
+            let made = replace(&self.path, &text);
+            self.mine = made.map_err(|error| Error::os("cannot write", self.path.display(), error))?;
             self.written = text;
         }
         Ok(())
@@ -90,34 +126,51 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
+        let is_mine = |it: &Self| it.mine.is_some() && identity(it.path.symlink_metadata()) == it.mine;
+        if !is_mine(self) {
+            return;
+        }
         if self.left().is_empty() || self.write(std::iter::empty()).is_err() {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// The records of this boot: start times of an earlier one say nothing. A line that is torn or foreign is passed over.
+fn identity(found: io::Result<Metadata>) -> Option<(u64, u64)> {
+    found.ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// The records of this boot: start times of an earlier one say nothing. A line that is torn or foreign is passed over,
+/// and of one process the last line counts.
 fn records(text: &str, boot: &str) -> Vec<Record> {
     let mut lines = text.lines();
-    match lines.next() {
-        Some(first) if first == boot => lines.filter_map(|line| serde_json::from_str(line).ok()).collect(),
-        _ => Vec::new(),
+    if lines.next() != Some(boot) {
+        return Vec::new();
     }
+    let mut found: Vec<Record> = Vec::new();
+    for record in lines.filter_map(|line| serde_json::from_str::<Record>(line).ok()) {
+        match found.iter_mut().find(|it| it.cookie == record.cookie) {
+            Some(earlier) => *earlier = record,
+            None => found.push(record),
+        }
+    }
+    found
 }
 
 fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
-/// A reader sees the old text or the new, and after a crash one of them is there.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+/// A reader sees the old text or the new, and after a crash one of them is there. Answers what file that is.
+fn replace(path: &Path, text: &str) -> io::Result<Option<(u64, u64)>> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
     let _ = fs::remove_file(&new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(text.as_bytes())?;
-    fs::rename(&new, path)
+    fs::rename(&new, path)?;
+    Ok(identity(file.metadata()))
 }
 
 #[cfg(test)]
@@ -156,7 +209,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("manager.sock");
         let own = std::process::id();
-        let alive = Record { pid: own, start_ticks: proc::stat(own).unwrap().start_ticks, ..record() };
+        let alive = Record {
+            pid: own,
+            start_ticks: proc::stat(own).unwrap().start_ticks,
+            cookie: "IPCPIPE_PROCESS=a.2".into(),
+            ..record()
+        };
         let mut first = Journal::open(&socket).unwrap();
         first.write([alive.clone(), record()].into_iter()).unwrap();
         let mut second = Journal::open(&socket).unwrap();

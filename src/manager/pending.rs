@@ -182,7 +182,7 @@ impl Manager {
                 Verb::Pause => self.pausing(process, late),
                 Verb::Resume => Progress::Done(Done::Resumed, None, None),
                 Verb::Signal(_) => Progress::Done(Done::Signalled, None, None),
-                Verb::Terminate(_) => terminating(process),
+                Verb::Terminate(_) => terminating(process, restarts),
                 Verb::Restart => restarting(process, restarts),
             },
             Some(Entry::Thread(thread)) => thread_progress(thread, verb),
@@ -205,7 +205,12 @@ impl Manager {
             }
             Status::Pausing => Progress::Going,
             other => {
-                let message = format!("{name} was not paused: it {}", ended(other));
+                let why = match other {
+                    Status::Stopping => "is being ended".to_owned(),
+                    other if other.is_final() => ended(other),
+                    _ => "ended meanwhile, and its policy starts it again".to_owned(),
+                };
+                let message = format!("{name} was not paused: it {why}");
                 Progress::Refused(Refusal::new(Code::Failed, message).about(name))
             }
         }
@@ -274,7 +279,11 @@ impl Manager {
     }
 }
 
-fn terminating(process: &Process) -> Progress {
+fn terminating(process: &Process, restarts: u32) -> Progress {
+    if process.is_live() && process.restarts.total() > restarts {
+        let message = format!("{} ended, and somebody restarted it meanwhile", process.name());
+        return Progress::Refused(Refusal::new(Code::Failed, message).about(process.name()));
+    }
     let survivors = process.survivors();
     if !survivors.is_empty() {
         let message = format!("{} of {} survived SIGKILL", pids(survivors), process.name());
@@ -293,7 +302,7 @@ fn restarting(process: &Process, restarts: u32) -> Progress {
         Status::Failed { reason } => {
             Progress::Refused(Refusal::new(Code::Failed, format!("{}: {reason}", process.name())).about(process.name()))
         }
-        Status::Stopping if !process.survivors().is_empty() => terminating(process),
+        Status::Stopping if !process.survivors().is_empty() => terminating(process, restarts),
         _ if process.restarts.total() > restarts => Progress::Done(Done::Restarted, None, None),
         status if status.is_final() => {
             let message = format!("{} was not started again: it {}", process.name(), ended(status));

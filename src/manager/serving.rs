@@ -8,6 +8,7 @@ use crate::manager::connection::{Connection, Incoming};
 use crate::manager::pending::Job;
 use crate::manager::protocol::{Answer, Code, Refusal};
 use crate::manager::supervisor::Manager;
+use crate::sys::fd::is_reserved;
 use crate::sys::socket::peer_pid;
 use crate::sys::wait::{Interest, wait};
 
@@ -36,21 +37,27 @@ impl Client {
     pub(super) fn of_peer(stream: UnixStream, present: usize) -> Option<Self> {
         let label = peer_pid(&stream).map_or_else(|| "a client".to_owned(), |pid| format!("a client, pid {pid}"));
         let mut client = Self::new(stream, label).ok()?;
-        if present < MOST_CLIENTS {
+        let message = if present >= MOST_CLIENTS {
+            format!("{MOST_CLIENTS} clients are connected; try again later")
+        } else if is_reserved(client.connection.as_fd()) {
+            "the manager may not open more files; end a client or a process, or raise its limit ('ulimit -n')"
+                .to_owned()
+        } else {
             return Some(client);
-        }
-        let message = format!("{MOST_CLIENTS} clients are connected; try again later");
+        };
         client.connection.send(Answer::Error(Refusal::new(Code::Failed, message)));
         client.connection.send(Answer::End { exit: Code::Failed.exit(), id: None });
         None
     }
 
     pub(super) fn watch<'a>(&'a self, mut each: impl FnMut(BorrowedFd<'a>, Interest)) {
-        let fd = self.connection.as_fd();
-        each(fd, if self.connection.wants_read() { Interest::Read } else { Interest::HangUp });
-        if self.connection.wants_write() {
-            each(fd, Interest::Write);
-        }
+        let interest = match (self.connection.wants_read(), self.connection.wants_write()) {
+            (true, true) => Interest::Both,
+            (true, false) => Interest::Read,
+            (false, true) => Interest::Write,
+            (false, false) => Interest::HangUp,
+        };
+        each(self.connection.as_fd(), interest);
     }
 
     pub(super) fn hear(&mut self) {

@@ -171,7 +171,7 @@ fn listen_over_the_dead(path: &Path) -> Result<(UnixListener, (u64, u64)), Error
 #[derive(Debug)]
 struct NameLock {
     path: PathBuf,
-    _file: File,
+    file: File,
 }
 
 impl NameLock {
@@ -190,7 +190,7 @@ impl NameLock {
             // Its last holder may have removed it between the opening and the locking: then it locks nothing.
             match path.symlink_metadata() {
                 Ok(found) if identity(&found) == identity(&file.metadata()?) => {
-                    return Ok(Some(Self { path, _file: file }));
+                    return Ok(Some(Self { path, file }));
                 }
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -198,9 +198,13 @@ impl NameLock {
         }
     }
 
-    /// Removes the file while it is locked, so that nobody can lock a file that is about to go and be wrong about it.
+    /// Removes the file while it is locked, so that nobody can lock a file that is about to go and be wrong about it. Where
+    /// somebody has removed it before, another manager's may have its name.
     fn remove(&self) {
-        let _ = fs::remove_file(&self.path);
+        let (named, held) = (self.path.symlink_metadata(), self.file.metadata());
+        if named.is_ok_and(|named| held.is_ok_and(|held| identity(&named) == identity(&held))) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::manager::serving::Client;
 use crate::manager::sink::Sink;
 use crate::manager::socket::Socket;
 use crate::manager::spec::ProcessSpec;
-use crate::sys::signal::{CHILD_ENDED, Signals};
+use crate::sys::signal::{CHILD_ENDED, FILE_TOO_LONG, Signals};
 use crate::sys::wait::{Interest, wait_many};
 use crate::sys::wake::Waker;
 use crate::sys::{clock, handle, process, signal};
@@ -112,7 +112,9 @@ impl Manager {
         let Options { parse, job, guard, socket, directory, sink, adopt } = options;
         process::become_subreaper().map_err(|error| Error::os("cannot become subreaper", "", error))?;
         signal::restore_default(&[CHILD_ENDED]).map_err(|error| Error::os("cannot catch", "SIGCHLD", error))?;
-        let children = Signals::catch(&[CHILD_ENDED]).map_err(|error| Error::os("cannot catch", "SIGCHLD", error))?;
+        // A log that grew too long is an event, and not the end of everybody.
+        let children = Signals::catch(&[CHILD_ENDED, FILE_TOO_LONG]);
+        let children = children.map_err(|error| Error::os("cannot catch", "SIGCHLD", error))?;
         let journal = socket.as_ref().map(|socket| Journal::open(socket.path())).transpose()?;
         let tag = format!("{}.{}", std::process::id(), clock::now_ns());
         let directory = directory.unwrap_or_else(std::env::temp_dir);
@@ -137,10 +139,11 @@ impl Manager {
         };
         manager.tell(Level::Info, "started", &format!("manager started, pid {}", std::process::id()));
         if adopt {
-            manager.take_over()
+            manager.take_over();
         } else {
-            manager.tell_of_what_is_left()
+            manager.tell_of_what_is_left();
         }
+        manager.write_journal();
         Ok(manager)
     }
 
@@ -229,6 +232,7 @@ impl Manager {
             exhausted.then_some(self.exhausted_until).flatten(),
             self.ending.as_ref().and_then(Ending::deadline),
             self.events.deadline(),
+            self.guardian.deadline(),
         ];
         processes.chain(clients).chain(others.into_iter().flatten()).min()
     }
@@ -256,6 +260,7 @@ impl Manager {
             events: &mut self.events,
             leaders: &mut self.leaders,
             guardian: &mut self.guardian,
+            journal: &mut self.journal,
             ending: self.ending.is_some(),
             setup: &self.setup,
         };
@@ -301,7 +306,7 @@ impl Manager {
 
     fn renew_guard(&mut self) {
         let daemons = self.registry.processes().filter(|process| process.spec.daemon);
-        if self.guardian.renew(daemons.filter_map(|process| process.live_root())) {
+        if self.guardian.renew(daemons.filter_map(|process| process.live_root()), self.now) {
             self.tell(Level::Warning, "guard-renewed", "the guard of the daemons had ended; there is a new one");
         }
     }

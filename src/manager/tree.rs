@@ -50,16 +50,42 @@ impl Root {
     /// As [`members`](Self::members) for a process that is no ancestor of the tree: the leader and what has the cookie,
     /// anywhere, and their descendants. The group alone is no proof here, because its number may be somebody else's.
     pub(crate) fn members_anywhere(&self) -> Vec<Stat> {
+        Self::each_anywhere(&[self]).pop().unwrap_or_default()
+    }
+
+    /// As [`members_anywhere`](Self::members_anywhere) for each of `roots`, by one look at the system.
+    pub(crate) fn each_anywhere(roots: &[&Self]) -> Vec<Vec<Stat>> {
         let view = View::all();
-        let mut tree = Tree::default();
-        let leader = proc::stat(self.pid).filter(|stat| stat.start_ticks == self.start_ticks);
-        leader.into_iter().for_each(|leader| tree.add(leader, &view));
-        for stat in view.everybody().iter().filter(|stat| !tree.has(stat.pid)).cloned().collect::<Vec<_>>() {
-            if proc::environ_has(stat.pid, &self.cookie) {
-                tree.add(stat, &view);
+        let mut trees: Vec<Tree> = roots.iter().map(|_| Tree::default()).collect();
+        for (root, tree) in roots.iter().zip(&mut trees) {
+            let leader = proc::stat(root.pid).filter(|stat| stat.start_ticks == root.start_ticks);
+            leader.into_iter().for_each(|leader| tree.add(leader, &view));
+        }
+        for stat in view
+            .everybody()
+            .iter()
+            .filter(|stat| !trees.iter().all(|tree| tree.has(stat.pid)))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            let environ = proc::environ(stat.pid);
+            let entries: HashSet<&[u8]> = environ.split(|&byte| byte == 0).collect();
+            for (root, tree) in roots.iter().zip(&mut trees) {
+                if !tree.has(stat.pid) && entries.contains(root.cookie.as_bytes()) {
+                    tree.add(stat.clone(), &view);
+                }
             }
         }
-        tree.alive()
+        trees.into_iter().map(Tree::alive).collect()
+    }
+
+    /// The same tree by its cookie alone: its leader is the oldest of those who lead a group. Without one, as it is.
+    pub(crate) fn found_by_cookie(self) -> Self {
+        let leaders = self.members_anywhere().into_iter().filter(|stat| stat.group == stat.pid);
+        match leaders.min_by_key(|stat| (stat.start_ticks, stat.pid)) {
+            Some(leader) => Self { pid: leader.pid, start_ticks: leader.start_ticks, ..self },
+            None => self,
+        }
     }
 
     fn walk(&self, view: &View, is_other_leader: &dyn Fn(u32) -> bool) -> Vec<Stat> {

@@ -110,6 +110,7 @@ impl Manager {
             (true, Some(number), _) => format!("pid {number}"),
             (true, None, _) => "it has no process now".to_owned(),
             (false, _, 0) => return true,
+            (false, _, 1) => format!("one of its processes lives on; terminate {name}"),
             (false, ..) => format!("{left} of its processes live on; terminate {name}"),
         };
         let refusal = Refusal::new(Code::NameTaken, format!("the name {name} is taken ({by})")).about(name);

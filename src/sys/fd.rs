@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
@@ -95,6 +95,28 @@ pub fn tap(pid: u32, raw: RawFd) -> Option<OwnedFd> {
         return None;
     }
     open(path.as_str(), OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC, Mode::empty()).ok()
+}
+
+/// Descriptors that stay free for what a moment needs: a look into /proc, a signal, a line for a log.
+const RESERVE: u64 = 8;
+
+/// True if `fd` is one of the last that this process may have, which are not for keeping: whoever holds them for long
+/// takes from everybody else the means to find out and to act. Since the kernel gives the lowest free number, nobody has
+/// to count.
+pub(crate) fn is_reserved(fd: impl AsFd) -> bool {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.is_some_and(|limit| u64::from(fd.as_fd().as_raw_fd().unsigned_abs()) + RESERVE >= limit)
+}
+
+/// Whether the next `number` descriptors that are opened can be kept.
+///
+/// # Errors
+/// EMFILE, though the system would still give them, if one of them [`is_reserved`].
+pub(crate) fn room_for(number: usize) -> io::Result<()> {
+    let (first, second) = pipe2(OFlag::O_CLOEXEC)?;
+    let opened = (2..number).map(|_| first.try_clone()).collect::<io::Result<Vec<_>>>()?;
+    let last = opened.iter().chain([&first, &second]).max_by_key(|fd| fd.as_raw_fd());
+    if last.is_some_and(is_reserved) { Err(Errno::EMFILE.into()) } else { Ok(()) }
 }
 
 fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {

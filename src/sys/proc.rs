@@ -112,11 +112,18 @@ fn has_children_files() -> bool {
 /// Waits, for 10 ms at most, when the process is just being executed, because for that moment it has no environment.
 #[must_use]
 pub fn environ_has(pid: u32, entry: &str) -> bool {
+    environ(pid).split(|&byte| byte == 0).any(|it| it == entry.as_bytes())
+}
+
+/// The environment that process `pid` was executed with, a zero byte behind each entry; empty where
+/// [`environ_has`] is false for every entry, and waits as that does.
+#[must_use]
+pub fn environ(pid: u32) -> Vec<u8> {
     let deadline = Instant::now() + Duration::from_millis(10);
     loop {
-        let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+        let Ok(environ) = fs::read(format!("/proc/{pid}/environ")) else { return Vec::new() };
         if !environ.is_empty() || !is_being_executed(pid) || Instant::now() > deadline {
-            return environ.split(|&byte| byte == 0).any(|it| it == entry.as_bytes());
+            return environ;
         }
         std::thread::yield_now();
     }

@@ -31,6 +31,10 @@ pub const HANG_UP: Signal = Signal::SIGHUP;
 /// The signal that a parent gets when a child ends.
 pub const CHILD_ENDED: Signal = Signal::SIGCHLD;
 
+/// What a writer gets whose file would exceed RLIMIT_FSIZE. It ends a program that does not expect it; for one that
+/// catches it, the write fails instead (EFBIG). Unlike an ignored signal, a caught one is no inheritance.
+pub const FILE_TOO_LONG: Signal = Signal::SIGXFSZ;
+
 /// Stops a process; it cannot be caught.
 pub const STOP: i32 = Signal::SIGSTOP as i32;
 

@@ -15,6 +15,8 @@ pub enum Interest {
     Read,
     /// It can be written without blocking.
     Write,
+    /// Either of them. One entry does it: poll(2) refuses more entries than the process may have descriptors.
+    Both,
     /// Only that the other side went away.
     HangUp,
 }
@@ -24,6 +26,7 @@ impl Interest {
         match self {
             Interest::Read => PollFlags::POLLIN,
             Interest::Write => PollFlags::POLLOUT,
+            Interest::Both => PollFlags::POLLIN | PollFlags::POLLOUT,
             Interest::HangUp => PollFlags::empty(),
         }
     }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Leader, Process, Run};
 use crate::Error;
@@ -25,6 +25,10 @@ use crate::sys::{clock, fd, proc, signal};
 
 /// The variable that all processes of a tree inherit, so that one that has left everything else is still known.
 const COOKIE: &str = "IPCPIPE_PROCESS";
+
+/// Descriptors that are open at most at one time of a start: the socket of a probe, the guard's pipe and pidfd, and for the
+/// spawning /dev/null and both ends of three pipes, whose numbers the pidfds of the child get afterwards.
+const OPENED: usize = 10;
 
 impl Process {
     /// Starts it for the first time.
@@ -76,13 +80,17 @@ impl Process {
 
     fn launch(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         let cookie = format!("{COOKIE}={}.{}", cx.setup.tag, self.id);
+        fd::room_for(OPENED).map_err(|error| {
+            Error::os("cannot start", &self.spec.name, error).hint("raise the limit on open files ('ulimit -n')")
+        })?;
         let probe = self.spec.ready.as_ref().map(|ready| Probe::new(ready, cx, self.id)).transpose()?;
         let mut command = command(&self.spec, &cx.setup.job, &cookie);
         if let Some(path) = probe.as_ref().and_then(Probe::notify_path) {
             command.env("NOTIFY_SOCKET", path);
         }
         check_directory(&self.spec)?;
-        let mut child = self.spawn(cx, &mut command, &cookie)?;
+        self.foretell(cx, &cookie)?;
+        let mut child = Child::spawn(&mut command, []).map_err(|error| refused(&self.spec, error))?;
         let pid = child.pid();
         let pipes = pipes(&mut child);
         let handle = child.handle().map_err(|error| Error::os("cannot hold", pid, error))?;
@@ -92,7 +100,6 @@ impl Process {
         let root = Root { pid, start_ticks, cookie };
         if self.spec.daemon {
             cx.guardian.hold(&root);
-            cx.guardian.expect_nobody();
         }
         if let Some(Ready::Log(text)) = &self.spec.ready {
             self.output.watch_for(text.as_str());
@@ -116,16 +123,17 @@ impl Process {
         Ok(())
     }
 
-    /// The guard knows a daemon's cookie before there is a process that has it: a manager may be killed at any moment.
-    fn spawn(&self, cx: &mut Context<'_>, command: &mut Command, cookie: &str) -> Result<Child, Error> {
+    /// Tells those who act when the manager is killed of a tree that is about to be: it may be killed before the tree has a
+    /// pid that it knows.
+    fn foretell(&self, cx: &mut Context<'_>, cookie: &str) -> Result<(), Error> {
         if self.spec.daemon {
-            cx.guardian.expect(cookie);
+            return cx.guardian.expect(cookie);
         }
-        let spawned = Child::spawn(command, []);
-        if spawned.is_err() && self.spec.daemon {
-            cx.guardian.expect_nobody();
+        if let Some(journal) = cx.journal {
+            let root = Root { pid: 0, start_ticks: 0, cookie: cookie.to_owned() };
+            journal.announce(&self.record_of(&root, clock::realtime_ns(), self.spec.timeout));
         }
-        spawned.map_err(|error| refused(&self.spec, error))
+        Ok(())
     }
 
     fn announce(&mut self, cx: &mut Context<'_>, cause: &str) {
@@ -139,17 +147,18 @@ impl Process {
     pub(crate) fn adopt(cx: &mut Context<'_>, id: u64, spec: ProcessSpec, record: &Record) -> Self {
         let mut process = Self::new(id, spec, "an earlier manager");
         process.restarts = Restarts::with_total(record.restarts);
-        let Some(handle) = Handle::open(record.pid, record.start_ticks) else {
-            let cause = format!("pid {} had ended when this manager took over", record.pid);
+        let root = record.root();
+        let Some(handle) = Handle::open(root.pid, root.start_ticks) else {
+            let cause = match root.pid {
+                0 => "it was about to be started when its manager was killed".to_owned(),
+                pid => format!("pid {pid} had ended when this manager took over"),
+            };
             process.turn_to(cx, Status::Gone, Level::Warning, "gone", &cause);
             return process;
         };
         let pipes = [(Stream::Stdout, 1), (Stream::Stderr, 2)];
-        let pipes = pipes
-            .into_iter()
-            .filter_map(|(stream, raw)| Some((stream, File::from(fd::tap(record.pid, raw)?))))
-            .collect();
-        let root = Root { pid: record.pid, start_ticks: record.start_ticks, cookie: record.cookie.clone() };
+        let pipes =
+            pipes.into_iter().filter_map(|(stream, raw)| Some((stream, File::from(fd::tap(root.pid, raw)?)))).collect();
         if process.spec.daemon {
             cx.guardian.hold(&root);
         }
@@ -167,7 +176,8 @@ impl Process {
             probe: None,
             timeout: record.timeout_left.map(|left| Countdown::new(left, cx.now)),
         });
-        let cause = format!("taken over from an earlier manager, which had started pid {}", record.pid);
+        let pid = process.pid().unwrap_or_default();
+        let cause = format!("taken over from an earlier manager, which had started pid {pid}");
         process.turn_to(cx, Status::Running, Level::Info, "adopted", &cause);
         if record.paused {
             process.begin_pause(cx, "it was paused when it was taken over");
@@ -178,23 +188,26 @@ impl Process {
     /// What a later manager needs to find this process; None while it has none.
     pub(crate) fn record(&self, now: Instant) -> Option<Record> {
         let run = self.run.as_ref().filter(|run| run.leader.is_some())?;
-        let words = self.spec.words();
-        Some(Record {
-            words: words.iter().map(|word| word.as_os_str().into()).collect(),
-            pid: run.root.pid,
-            start_ticks: run.root.start_ticks,
-            started_ns: run.started_ns,
-            cookie: run.root.cookie.clone(),
+        Some(self.record_of(&run.root, run.started_ns, run.timeout.map(|timeout| timeout.left(now))))
+    }
+
+    fn record_of(&self, root: &Root, started_ns: u64, timeout_left: Option<Duration>) -> Record {
+        Record {
+            words: self.spec.words().iter().map(|word| word.as_os_str().into()).collect(),
+            pid: root.pid,
+            start_ticks: root.start_ticks,
+            started_ns,
+            cookie: root.cookie.clone(),
             restarts: self.restarts.total(),
-            paused: self.held,
-            timeout_left: run.timeout.map(|timeout| timeout.left(now)),
-        })
+            paused: self.held && root.pid != 0,
+            timeout_left,
+        }
     }
 }
 
 /// The instant of a date in the past, as far back as the clock goes.
 fn started(now: Instant, started_ns: u64) -> Instant {
-    let ago = std::time::Duration::from_nanos(clock::realtime_ns().saturating_sub(started_ns));
+    let ago = Duration::from_nanos(clock::realtime_ns().saturating_sub(started_ns));
     now.checked_sub(ago).unwrap_or(now)
 }
 

@@ -150,7 +150,8 @@ impl Process {
             stop.look_at = cx.now;
         } else {
             self.signal_all(&members, self.spec.stop_signal);
-            if was_held {
+            // Somebody else may have stopped it, which nobody has looked for.
+            if was_held || members.iter().any(Stat::is_stopped) {
                 self.signal_all(&members, CONT);
             }
         }
