@@ -32,11 +32,14 @@ pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
     refusal
 }
 
+/// The beginning and the end of a long sentence: the word stands in the middle, and what is wrong with it at the end.
 fn shortened(text: String) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text,
+    let length = text.chars().count();
+    if length <= SHOWN {
+        return text;
     }
+    let half = |from: usize| text.chars().skip(from).take(SHOWN / 2).collect::<String>();
+    format!("{}...{}", half(0), half(length - SHOWN / 2))
 }
 
 /// The verb that was meant, and the noun of `create`, as far as they are known.
