@@ -206,7 +206,7 @@ fn a_prompt_without_its_terminal_ends() {
     let sandbox = Sandbox::new();
     let mut terminal = Terminal::prompt(&sandbox);
     terminal.says("create process helper --daemon", "process helper started, pid ");
-    drop(terminal.hang_up());
+    terminal.hang_up();
     wait_for("the end", || sandbox.inhabitants().is_empty().then_some(()));
 
     let mut terminal = Terminal::prompt(&sandbox);
