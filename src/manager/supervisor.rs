@@ -196,8 +196,21 @@ impl Manager {
         self.renew_guard();
         self.write_journal();
         self.events.flush(self.now);
-        self.clients.retain_mut(Client::stays);
+        self.let_clients_go();
         Ok(())
+    }
+
+    /// Sends what is left, and lets go of clients that have gone. What was held back for want of room is due where that
+    /// made some: poll(2) wakes the loop only for a client to whom something is still to be sent.
+    fn let_clients_go(&mut self) {
+        let mut has_new_room = false;
+        self.clients.retain_mut(|client| {
+            let was_full = !client.connection.has_room();
+            let stays = client.stays();
+            has_new_room |= was_full && client.connection.has_room();
+            stays
+        });
+        self.busy |= has_new_room;
     }
 
     fn wait(&self) -> std::io::Result<Vec<Token>> {

@@ -118,6 +118,10 @@ impl Session {
             let _ = self.client.send(&request(&["exit".into()]));
             status = self.listen(ends, view)?.0;
         }
+        // A command that was done before it heard of the interrupt does not make it undone: it was meant for the script too.
+        if interrupted && !ends {
+            status = Status(Code::Interrupted.exit());
+        }
         self.over |= ends && status != Status(Code::Interrupted.exit());
         view.finish()?;
         Ok(status)

@@ -6,10 +6,14 @@ use super::Process;
 use crate::manager::context::Context;
 use crate::manager::protocol::{Level, Status};
 use crate::manager::tree::signal_outside;
+use crate::sys::proc::Stat;
 use crate::sys::signal::{CONT, STOP};
 
 const FIRST_LOOK: Duration = Duration::from_micros(200);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
+
+/// The number of no process group.
+const NO_GROUP: u32 = 0;
 
 /// A pause that is under way.
 #[derive(Debug)]
@@ -17,6 +21,13 @@ pub(super) struct Pause {
     look_at: Instant,
     wait: Duration,
     cause: String,
+}
+
+/// Stopped children that keep their parents from it: after vfork(2) a parent sleeps, deaf to signals, until its child has
+/// come to its exec. Such a child has to go on for that moment; then the stop that waits for the parent takes it.
+fn vforked(members: &[Stat]) -> Vec<Stat> {
+    let sleeps = |pid: u32| members.iter().any(|member| member.pid == pid && member.state == 'D');
+    members.iter().filter(|member| member.is_stopped() && sleeps(member.parent)).cloned().collect()
 }
 
 impl Pause {
@@ -53,11 +64,16 @@ impl Process {
             let cause = format!("{}; {count} stopped", pause.cause);
             return self.turn_to(cx, Status::Paused, Level::Info, "paused", &cause);
         }
-        if members.iter().any(|member| member.group == group && !member.is_stopped()) {
-            self.signal_all(&[], STOP);
+        let children = vforked(&members);
+        if children.is_empty() {
+            if members.iter().any(|member| member.group == group && !member.is_stopped()) {
+                self.signal_all(&[], STOP);
+            }
+            let running: Vec<_> = members.into_iter().filter(|member| !member.is_stopped()).collect();
+            signal_outside(&running, group, STOP);
+        } else {
+            signal_outside(&children, NO_GROUP, CONT);
         }
-        let running: Vec<_> = members.into_iter().filter(|member| !member.is_stopped()).collect();
-        signal_outside(&running, group, STOP);
         pause.look_at = cx.now + pause.wait;
         pause.wait = (pause.wait * 2).min(LONGEST_LOOK);
         self.pause = Some(pause);

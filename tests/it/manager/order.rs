@@ -92,7 +92,7 @@ fn one_that_waits_can_be_ended_and_paused() {
     let mut server = Server::start(&sandbox);
     server.client.ask("create process a --after x -- sleep 1000").exited(0);
     server.client.ask("create process b --after x -- sleep 1000").exited(0);
-    assert_eq!(server.client.ask("terminate a").exited(0).only("done")["processes"], 0);
+    assert_eq!(server.client.ask("terminate a").exited(0).only("done")["status"], "stopped");
     assert_eq!(server.client.ask("pause b").exited(0).only("done")["status"], "paused");
     server.client.sleeper("x");
     assert_eq!(server.client.show("a")["status"], "stopped");

@@ -115,6 +115,21 @@ fn a_process_that_forks_all_the_time_is_paused_and_ended() {
     server.exit();
 }
 
+/// A shell starts its programs by vfork(2), during which it cannot stop before its child has come to its exec.
+#[test]
+fn a_shell_that_starts_programs_all_the_time_is_paused_each_time() {
+    let sandbox = Sandbox::new();
+    let mut server = Server::start(&sandbox);
+    let pid = server.client.shell("p1", "while :; do /bin/true; done");
+    for _ in 0..200 {
+        server.client.ask("pause p1").exited(0);
+        assert_eq!(state(pid), Some('T'));
+        server.client.ask("resume p1").exited(0);
+    }
+    server.client.ask("terminate p1").exited(0);
+    server.exit();
+}
+
 #[test]
 fn a_leader_that_ends_by_itself_leaves_a_tree_that_terminate_still_ends() {
     let sandbox = Sandbox::new();

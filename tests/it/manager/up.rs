@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use nix::sys::signal::Signal;
 
+use super::harness::Server;
 use crate::sandbox::{Running, Sandbox, wait_for};
 
 /// Each notes its start and its end in one file, in the order in which they happen. What `up` itself says may come later.
@@ -79,18 +80,19 @@ fn a_second_interrupt_ends_what_does_not_want_to_end() {
 }
 
 #[test]
-fn a_procfile_that_makes_no_sense_starts_nothing() {
+fn a_procfile_that_makes_no_sense_leaves_nothing_running() {
     let sandbox = Sandbox::new();
     for (text, says) in [
-        ("a: touch made\nb\n", "Procfile:2: expected NAME: COMMAND"),
-        ("a: touch made\nb: --frob -- true\n", "--frob"),
-        ("a: touch made\na: true\n", "the name a is taken"),
+        ("a: exec sleep 1000\nb\n", "Procfile:2: expected NAME: COMMAND"),
+        ("a: exec sleep 1000\nb: --frob -- true\n", "--frob"),
+        ("a: exec sleep 1000\na: true\n", "the name a is taken"),
         ("a: --after b -- touch made\nb: --after a -- true\n", "would wait for itself"),
     ] {
         fs::write(sandbox.path("Procfile"), text).unwrap();
         let run = sandbox.run("manager up");
         assert!(matches!(run.status.code(), Some(1 | 2)), "{:?}", run.status);
         assert!(run.stderr.contains(says), "{says}: {}", run.stderr);
+        assert!(sandbox.inhabitants().is_empty());
     }
     sandbox.run("manager up -f nowhere").exited(1).said("nowhere");
     fs::write(sandbox.path("Procfile"), "# nobody\n").unwrap();
@@ -107,4 +109,5 @@ fn a_killed_up_leaves_its_processes_to_the_next_manager_or_nobody() {
     run.signal(Signal::SIGKILL);
     run.finish().died_of(Signal::SIGKILL);
     wait_for("the end of the daemon", || sandbox.inhabitants().is_empty().then_some(()));
+    Server::start(&sandbox).exit();
 }
