@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::harness::{Server, is_gone, pid_of, script, state, thread_name};
-use crate::sandbox::{Sandbox, process};
+use crate::sandbox::{Sandbox, process, wait_for};
 
 /// A1: a named process, with a command or with the built-in job.
 #[test]
@@ -11,7 +11,9 @@ fn a_process_has_a_name_and_a_command_or_the_built_in_job() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     let pid = server.client.sleeper("web");
-    assert_eq!(fs::read(format!("/proc/{pid}/cmdline")).unwrap(), b"sleep\x001000\0");
+    // The kernel lets the one who spawned go on before the words of the new program are in place.
+    let words = || fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|words| !words.is_empty());
+    assert_eq!(wait_for("its words", words), b"sleep\x001000\0");
     let job = pid_of(server.client.ask("create process p1 --every 7s").exited(0).only("done"));
     assert_eq!(process(job).unwrap().parent, server.pid());
     assert_eq!(server.client.show("p1")["command"], serde_json::json!(["tick", "--every", "7s"]));

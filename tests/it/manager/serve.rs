@@ -182,8 +182,12 @@ fn a_later_manager_says_what_is_left() {
     assert!(server.client.ask("list").exited(0).answers.is_empty());
     let reply = server.client.ask("events").exited(0);
     let told = reply.all("event").into_iter().find(|it| it["event"] == "left-behind").expect("an event");
-    assert_eq!(told["msg"], format!("an earlier manager left kept, pid {pid}; serve --adopt takes it over"));
+    assert_eq!(told["msg"], format!("an earlier manager left kept, pid {pid}; quit and serve --adopt takes it over"));
     server.exit();
     assert!(!is_gone(pid));
-    send(pid, Signal::SIGKILL);
+
+    let mut server = Server::start_with(&sandbox, "--adopt");
+    assert_eq!(server.client.show("kept")["pid"], pid);
+    server.exit();
+    assert!(is_gone(pid));
 }
