@@ -82,6 +82,17 @@ pub enum Command {
     Exit,
 }
 
+impl Command {
+    /// True if its answers are all that comes of it.
+    pub(crate) fn only_looks(&self) -> bool {
+        match self {
+            Self::List(_) | Self::Show(_) | Self::Why(_) | Self::Save | Self::Names => true,
+            Self::Logs { .. } | Self::Events { .. } | Self::Wait { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 /// What a name can stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -251,6 +251,9 @@ impl Manager {
 
     /// Hands out lines of all readers by time, as far as the client has room.
     fn read_logs(&mut self, at: usize, mut readers: Vec<Reader>, follow: bool) -> Option<Task> {
+        if self.clients[at].connection.is_gone() {
+            return None;
+        }
         while self.clients[at].connection.has_room() {
             let Some((place, cursor, line)) = self.oldest_line(&readers, follow) else {
                 let more = follow && readers.iter().any(|it| self.registry.get(it.whose).is_some_and(Entry::is_live));
@@ -275,6 +278,9 @@ impl Manager {
     }
 
     fn read_events(&mut self, at: usize, mut cursor: u64, until: Option<u64>) -> Option<Task> {
+        if self.clients[at].connection.is_gone() {
+            return None;
+        }
         while self.clients[at].connection.has_room() {
             let open = until.is_none_or(|until| cursor < until);
             match open.then(|| self.events.read(&mut cursor)).flatten() {
