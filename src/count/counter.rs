@@ -1,0 +1,204 @@
+//! One worker: counts pieces of a text, block by block.
+
+use std::collections::BTreeMap;
+
+use crate::Error;
+use crate::count::kernel::{BLOCK, Engine, Histogram, Points};
+use crate::count::seam::{Edge, Rim};
+use crate::count::words::{Frequencies, Run};
+use crate::count::{Invalid, Kernel, OnInvalid, Rules, Tally, Totals, split};
+
+/// The byte order mark, U+FEFF.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Whole characters of a text, cut where a [`super::Cutter`] or the file's feed cuts.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// Where they begin, in bytes from the beginning of the text.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: &'a [u8],
+}
+
+/// Counts pieces of one text. Every worker has one; what they find is merged.
+#[derive(Debug)]
+pub struct Counter {
+    rules: Rules,
+    engine: Engine,
+    ascii: Histogram,
+    points: Points,
+    /// What was drained from the table, whose counters are small.
+    drained: BTreeMap<char, u64>,
+    totals: Totals,
+    invalid: Option<Invalid>,
+    has_mark: bool,
+    words: Frequencies,
+    rim: Option<Rim>,
+    run: Option<Run>,
+}
+
+impl Counter {
+    /// A worker that has counted nothing.
+    ///
+    /// # Errors
+    /// When this processor lacks the instructions of `kernel`.
+    pub fn new(rules: &Rules, kernel: Kernel) -> Result<Self, Error> {
+        Ok(Self {
+            rules: *rules,
+            engine: Engine::new(kernel)?,
+            ascii: Histogram::new(),
+            points: Points::new(),
+            drained: BTreeMap::new(),
+            totals: Totals::default(),
+            invalid: None,
+            has_mark: false,
+            words: Frequencies::default(),
+            rim: None,
+            run: None,
+        })
+    }
+
+    /// Which kernel counts.
+    #[must_use]
+    pub fn kernel(&self) -> Kernel {
+        self.engine.kernel()
+    }
+
+    /// Counts `piece`, and answers with its ends, which belong into [`super::Seams`].
+    ///
+    /// Where the rules are strict, an invalid sequence ends the piece: see [`Counter::invalid`].
+    pub fn count(&mut self, piece: Piece<'_>) -> Edge {
+        let Piece { offset, bytes } = piece;
+        let mut at = 0;
+        if offset == 0 && bytes.starts_with(MARK) {
+            self.has_mark = true;
+            at = MARK.len();
+        }
+        self.rim = None;
+        self.run = self.rules.words.then(Run::new);
+        while at < bytes.len() {
+            let end = split::boundary(bytes, at + BLOCK);
+            if !self.block(offset + at as u64, &bytes[at..end]) {
+                break;
+            }
+            at = end;
+        }
+        self.totals.bytes += bytes.len() as u64;
+        Edge { start: offset, end: offset + bytes.len() as u64, rim: self.rim, run: self.run.take() }
+    }
+
+    /// The smallest invalid sequence so far, where the rules are strict.
+    #[must_use]
+    pub fn invalid(&self) -> Option<Invalid> {
+        self.invalid
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn finish(mut self) -> Tally {
+        self.drain();
+        for (c, count) in self.ascii.finish() {
+            match c {
+                '\n' => self.totals.lines += count,
+                _ => *self.drained.entry(c).or_default() += count,
+            }
+        }
+        Tally {
+            points: self.drained,
+            totals: self.totals,
+            invalid: self.invalid,
+            has_mark: self.has_mark,
+            words: self.words,
+        }
+    }
+
+    fn drain(&mut self) {
+        self.points.drain(|c, count| *self.drained.entry(c).or_default() += count);
+    }
+
+    /// Counts a block; false if that was the last one.
+    fn block(&mut self, offset: u64, block: &[u8]) -> bool {
+        // Letters and newlines of ASCII are never part of what is invalid.
+        if let Some(text) = self.engine.histogram(block, self.rules.case, &mut self.ascii) {
+            self.totals.chars += text.len() as u64;
+            self.ends(text);
+            return true;
+        }
+        if self.points.is_due(block.len()) {
+            self.drain();
+        }
+        if let Some(text) = self.engine.text(block) {
+            self.totals.chars += self.engine.points(text, &mut self.points);
+            self.ends(text);
+            return true;
+        }
+        self.ragged(offset, block)
+    }
+
+    /// Counts a block that is no UTF-8; false if the rules forbid that.
+    fn ragged(&mut self, mut offset: u64, block: &[u8]) -> bool {
+        for chunk in block.utf8_chunks() {
+            let (valid, invalid) = (chunk.valid(), chunk.invalid());
+            self.piecemeal(valid);
+            offset += valid.len() as u64;
+            if invalid.is_empty() {
+                continue;
+            }
+            self.totals.invalid += 1;
+            match self.rules.invalid {
+                OnInvalid::Strict => {
+                    let is_beginning = str::from_utf8(invalid).is_err_and(|it| it.error_len().is_none());
+                    let found = Invalid { offset, length: invalid.len() as u8, is_beginning };
+                    self.invalid = Some(self.invalid.map_or(found, |smallest| smallest.min(found)));
+                    return false;
+                }
+                OnInvalid::Lossy => self.piecemeal("\u{fffd}"),
+                OnInvalid::Skip => {}
+            }
+            offset += invalid.len() as u64;
+        }
+        true
+    }
+
+    /// Counts text whose ASCII letters have been counted.
+    fn piecemeal(&mut self, text: &str) {
+        for c in text.chars() {
+            self.totals.chars += 1;
+            if !c.is_ascii() {
+                self.points.add(c.into());
+            }
+        }
+        self.ends(text);
+    }
+
+    /// Looks at the ends of `text`, which follows what was looked at before, and at the words between them.
+    fn ends(&mut self, text: &str) {
+        let mut chars = text.chars();
+        let Some(first) = chars.next() else { return };
+        let last = chars.next_back().unwrap_or(first);
+        if self.rules.stats {
+            let in_word = self.rim.is_some_and(|rim| rim.ends_in_word);
+            self.totals.words += self.engine.words(text, in_word);
+        }
+        self.rim = Some(Rim {
+            begins_in_word: self.rim.map_or(!first.is_whitespace(), |rim| rim.begins_in_word),
+            ends_in_word: !last.is_whitespace(),
+            ends_line: last == '\n',
+        });
+        if let Some(run) = &mut self.run {
+            run.push(text, &mut self.words);
+        }
+    }
+}
+
+/// True if a text that begins with `bytes` is UTF-16 or UTF-32 by its byte order mark.
+pub(super) fn is_wide(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.starts_with(b"\0\0\xfe\xff")
+}
+
+/// The error for a text named `name` that is not UTF-8 from its first bytes on.
+pub(super) fn wide(name: &str) -> Error {
+    let error = Error::refused("cannot count", name, "it is UTF-16 or UTF-32 by its byte order mark, not UTF-8");
+    error.hint("convert it with 'iconv -f UTF-16 -t UTF-8'")
+}
+
