@@ -33,8 +33,6 @@ pub struct Counter {
     invalid: Option<Invalid>,
     has_mark: bool,
     words: Frequencies,
-    rim: Option<Rim>,
-    run: Option<Run>,
 }
 
 impl Counter {
@@ -53,8 +51,6 @@ impl Counter {
             invalid: None,
             has_mark: false,
             words: Frequencies::default(),
-            rim: None,
-            run: None,
         })
     }
 
@@ -68,23 +64,35 @@ impl Counter {
     ///
     /// Where the rules are strict, an invalid sequence ends the piece: see [`Counter::invalid`].
     pub fn count(&mut self, piece: Piece<'_>) -> Edge {
-        let Piece { offset, bytes } = piece;
+        let mut edge = self.begin(piece.offset);
+        self.go_on(&mut edge, piece.bytes);
+        edge
+    }
+
+    /// An empty piece that begins at `offset`.
+    pub(super) fn begin(&self, offset: u64) -> Edge {
+        Edge { start: offset, end: offset, rim: None, run: self.rules.words.then(Run::new) }
+    }
+
+    /// Counts `bytes`, whole characters that follow those of `edge`; false if they hold an invalid sequence and the
+    /// rules are strict.
+    pub(super) fn go_on(&mut self, edge: &mut Edge, bytes: &[u8]) -> bool {
+        let offset = edge.end;
+        edge.end += bytes.len() as u64;
+        self.totals.bytes += bytes.len() as u64;
         let mut at = 0;
         if offset == 0 && bytes.starts_with(MARK) {
             self.has_mark = true;
             at = MARK.len();
         }
-        self.rim = None;
-        self.run = self.rules.words.then(Run::new);
         while at < bytes.len() {
             let end = split::boundary(bytes, at + BLOCK);
-            if !self.block(offset + at as u64, &bytes[at..end]) {
-                break;
+            if !self.block(edge, offset + at as u64, &bytes[at..end]) {
+                return false;
             }
             at = end;
         }
-        self.totals.bytes += bytes.len() as u64;
-        Edge { start: offset, end: offset + bytes.len() as u64, rim: self.rim, run: self.run.take() }
+        true
     }
 
     /// The smallest invalid sequence so far, where the rules are strict.
@@ -117,11 +125,11 @@ impl Counter {
     }
 
     /// Counts a block; false if that was the last one.
-    fn block(&mut self, offset: u64, block: &[u8]) -> bool {
+    fn block(&mut self, edge: &mut Edge, offset: u64, block: &[u8]) -> bool {
         // Letters and newlines of ASCII are never part of what is invalid.
         if let Some(text) = self.engine.histogram(block, self.rules.case, &mut self.ascii) {
             self.totals.chars += text.len() as u64;
-            self.ends(text);
+            self.ends(edge, text);
             return true;
         }
         if self.points.is_due(block.len()) {
@@ -129,17 +137,17 @@ impl Counter {
         }
         if let Some(text) = self.engine.text(block) {
             self.totals.chars += self.engine.points(text, &mut self.points);
-            self.ends(text);
+            self.ends(edge, text);
             return true;
         }
-        self.ragged(offset, block)
+        self.ragged(edge, offset, block)
     }
 
     /// Counts a block that is no UTF-8; false if the rules forbid that.
-    fn ragged(&mut self, mut offset: u64, block: &[u8]) -> bool {
+    fn ragged(&mut self, edge: &mut Edge, mut offset: u64, block: &[u8]) -> bool {
         for chunk in block.utf8_chunks() {
             let (valid, invalid) = (chunk.valid(), chunk.invalid());
-            self.piecemeal(valid);
+            self.piecemeal(edge, valid);
             offset += valid.len() as u64;
             if invalid.is_empty() {
                 continue;
@@ -152,7 +160,7 @@ impl Counter {
                     self.invalid = Some(self.invalid.map_or(found, |smallest| smallest.min(found)));
                     return false;
                 }
-                OnInvalid::Lossy => self.piecemeal("\u{fffd}"),
+                OnInvalid::Lossy => self.piecemeal(edge, "\u{fffd}"),
                 OnInvalid::Skip => {}
             }
             offset += invalid.len() as u64;
@@ -161,31 +169,31 @@ impl Counter {
     }
 
     /// Counts text whose ASCII letters have been counted.
-    fn piecemeal(&mut self, text: &str) {
+    fn piecemeal(&mut self, edge: &mut Edge, text: &str) {
         for c in text.chars() {
             self.totals.chars += 1;
             if !c.is_ascii() {
                 self.points.add(c.into());
             }
         }
-        self.ends(text);
+        self.ends(edge, text);
     }
 
-    /// Looks at the ends of `text`, which follows what was looked at before, and at the words between them.
-    fn ends(&mut self, text: &str) {
+    /// Looks at the ends of `text`, which follows that of `edge`, and at the words between them.
+    fn ends(&mut self, edge: &mut Edge, text: &str) {
         let mut chars = text.chars();
         let Some(first) = chars.next() else { return };
         let last = chars.next_back().unwrap_or(first);
         if self.rules.stats {
-            let in_word = self.rim.is_some_and(|rim| rim.ends_in_word);
+            let in_word = edge.rim.is_some_and(|rim| rim.ends_in_word);
             self.totals.words += self.engine.words(text, in_word);
         }
-        self.rim = Some(Rim {
-            begins_in_word: self.rim.map_or(!first.is_whitespace(), |rim| rim.begins_in_word),
+        edge.rim = Some(Rim {
+            begins_in_word: edge.rim.map_or(!first.is_whitespace(), |rim| rim.begins_in_word),
             ends_in_word: !last.is_whitespace(),
             ends_line: last == '\n',
         });
-        if let Some(run) = &mut self.run {
+        if let Some(run) = &mut edge.run {
             run.push(text, &mut self.words);
         }
     }
@@ -201,4 +209,3 @@ pub(super) fn wide(name: &str) -> Error {
     let error = Error::refused("cannot count", name, "it is UTF-16 or UTF-32 by its byte order mark, not UTF-8");
     error.hint("convert it with 'iconv -f UTF-16 -t UTF-8'")
 }
-

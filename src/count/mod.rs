@@ -8,21 +8,27 @@
 //! character at a time, so that is the same, and some thirty times faster.
 
 mod counter;
+mod file;
 mod kernel;
 mod letters;
 #[cfg(test)]
 mod oracle;
+mod parallel;
 mod seam;
 mod split;
+mod stream;
 mod tally;
 mod words;
 
 use crate::Error;
 
 pub use counter::{Counter, Piece};
+pub use file::{Io, TextFile};
 pub use kernel::Kernel;
 pub use letters::{Case, LETTERS_UNICODE, Letters};
+pub use parallel::{Options, Outcome, Progress, Source, count};
 pub use seam::{Edge, Seams};
+pub use stream::Cutter;
 pub use tally::{Count, Invalid, Tally, Totals};
 pub use words::{Frequencies, top};
 

@@ -90,7 +90,9 @@ impl Tally {
     #[must_use]
     pub fn finish(self, seams: Seams, rules: &Rules) -> Count {
         let is_unterminated = seams.is_unterminated();
-        let totals = Totals { words: self.totals.words - seams.doubled(), ..self.totals };
+        // Without stats no words were counted, though the seams know what goes on across them.
+        let words = self.totals.words.saturating_sub(seams.doubled());
+        let totals = Totals { words, ..self.totals };
         let mut words = self.words;
         words.merge(seams.into_words());
         Count {

@@ -97,7 +97,8 @@ fn is_apostrophe(c: char) -> bool {
 
 /// True for what a word goes on with: U+200C and U+200D stand between letters of one word.
 fn is_inner(c: char) -> bool {
-    c.is_ascii_alphabetic() || !c.is_ascii() && (c.is_alphabetic() || matches!(c, '\u{200c}' | '\u{200d}') || is_mark(c))
+    c.is_ascii_alphabetic()
+        || !c.is_ascii() && (c.is_alphabetic() || matches!(c, '\u{200c}' | '\u{200d}') || is_mark(c))
 }
 
 /// True for what is in no word, whatever stands around it.
@@ -184,7 +185,11 @@ mod tests {
 
     #[test]
     fn the_most_frequent_come_first_and_equals_by_letters() {
-        let found = top(Frequencies(HashMap::from([("B", 2), ("A", 2), ("C", 9)].map(|(w, n)| (w.to_owned(), n)))).fold(Case::Upper), 2);
+        let found = top(
+            Frequencies(HashMap::from([("B", 2), ("A", 2), ("C", 9)].map(|(w, n)| (w.to_owned(), n))))
+                .fold(Case::Upper),
+            2,
+        );
         assert_eq!(found, [("C".to_owned(), 9), ("A".to_owned(), 2)]);
     }
 
