@@ -80,11 +80,7 @@ impl Counter {
         let offset = edge.end;
         edge.end += bytes.len() as u64;
         self.totals.bytes += bytes.len() as u64;
-        let mut at = 0;
-        if offset == 0 && bytes.starts_with(MARK) {
-            self.has_mark = true;
-            at = MARK.len();
-        }
+        let mut at = self.mark(offset, bytes);
         while at < bytes.len() {
             let end = split::boundary(bytes, at + BLOCK);
             if !self.block(edge, offset + at as u64, &bytes[at..end]) {
@@ -127,20 +123,62 @@ impl Counter {
     /// Counts a block; false if that was the last one.
     fn block(&mut self, edge: &mut Edge, offset: u64, block: &[u8]) -> bool {
         // Letters and newlines of ASCII are never part of what is invalid.
-        if let Some(text) = self.engine.histogram(block, self.rules.case, &mut self.ascii) {
-            self.totals.chars += text.len() as u64;
-            self.ends(edge, text);
-            return true;
-        }
+        let Some(text) = self.engine.ascii(block, self.rules.case, &mut self.ascii) else {
+            return self.beyond_ascii(edge, offset, block);
+        };
+        self.totals.chars += text.len() as u64;
+        self.ends(edge, text);
+        true
+    }
+
+    /// Counts what is not ASCII in a block, and the characters and words of all of it; false if that was the last one.
+    fn beyond_ascii(&mut self, edge: &mut Edge, offset: u64, block: &[u8]) -> bool {
         if self.points.is_due(block.len()) {
             self.drain();
         }
-        if let Some(text) = self.engine.text(block) {
-            self.totals.chars += self.engine.points(text, &mut self.points);
-            self.ends(edge, text);
-            return true;
+        let Some(text) = self.engine.text(block) else {
+            return self.ragged(edge, offset, block);
+        };
+        self.totals.chars += self.engine.points(text, &mut self.points);
+        self.ends(edge, text);
+        true
+    }
+
+    /// True if letters and lines are all that is counted, for which one look at the bytes is enough.
+    pub(super) fn looks_once(&self) -> bool {
+        !self.rules.stats && !self.rules.words
+    }
+
+    /// Counts the letters and lines of `shared`, a part of a file that somebody may change meanwhile. If it is ASCII,
+    /// which is then cut nowhere, it is done with. Else the answer is false, and a copy of the whole characters that begin
+    /// in it has to be given to [`Counter::rest_of_shared`].
+    pub(super) fn shared(&mut self, edge: &mut Edge, shared: &[u8]) -> bool {
+        let is_ascii = self.engine.histogram(shared, self.rules.case, &mut self.ascii);
+        if let (true, [first, ..], [.., last]) = (is_ascii, shared, shared) {
+            let (first, last) = (char::from(*first), char::from(*last));
+            edge.end += shared.len() as u64;
+            self.totals.bytes += shared.len() as u64;
+            self.totals.chars += shared.len() as u64;
+            Self::rim(edge, first, last);
         }
-        self.ragged(edge, offset, block)
+        is_ascii
+    }
+
+    /// Counts the rest of what [`Counter::shared`] has seen: the bytes between a character that was cut and the cut are
+    /// none of its ASCII. False if that was the last one.
+    pub(super) fn rest_of_shared(&mut self, edge: &mut Edge, block: &[u8]) -> bool {
+        let offset = edge.end;
+        edge.end += block.len() as u64;
+        self.totals.bytes += block.len() as u64;
+        let mark = self.mark(offset, block);
+        mark == block.len() || self.beyond_ascii(edge, offset + mark as u64, &block[mark..])
+    }
+
+    /// The length of the byte order mark that a text begins with.
+    fn mark(&mut self, offset: u64, bytes: &[u8]) -> usize {
+        let is_there = offset == 0 && bytes.starts_with(MARK);
+        self.has_mark |= is_there;
+        if is_there { MARK.len() } else { 0 }
     }
 
     /// Counts a block that is no UTF-8; false if the rules forbid that.
@@ -188,14 +226,19 @@ impl Counter {
             let in_word = edge.rim.is_some_and(|rim| rim.ends_in_word);
             self.totals.words += self.engine.words(text, in_word);
         }
+        Self::rim(edge, first, last);
+        if let Some(run) = &mut edge.run {
+            run.push(text, &mut self.words);
+        }
+    }
+
+    /// Notes the first and the last character of what follows the text of `edge`.
+    fn rim(edge: &mut Edge, first: char, last: char) {
         edge.rim = Some(Rim {
             begins_in_word: edge.rim.map_or(!first.is_whitespace(), |rim| rim.begins_in_word),
             ends_in_word: !last.is_whitespace(),
             ends_line: last == '\n',
         });
-        if let Some(run) = &mut edge.run {
-            run.push(text, &mut self.words);
-        }
     }
 }
 

@@ -6,53 +6,19 @@ use std::ops::Range;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::count::counter::{is_wide, wide};
-use crate::count::{Counter, Seams, split};
+use crate::count::io::{Choice, Io};
+use crate::count::{Counter, Edge, Seams, split};
 use crate::sys::map::Window;
 use crate::{Error, OneLine};
-
-/// How the bytes of a file get into memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Io {
-    /// Mapped, if the file can be and is at least 1 MiB long; else read.
-    #[default]
-    Auto,
-    /// mmap(2) in windows of 4 MiB, which takes a quarter less processor time and not more memory. A file that is cut
-    /// short meanwhile would raise SIGBUS, so a handler of it is installed, for good, when the first window is made.
-    Mmap,
-    /// pread(2).
-    Read,
-}
-
-impl Io {
-    /// The name that a person types.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Mmap => "mmap",
-            Self::Read => "read",
-        }
-    }
-}
-
-impl std::str::FromStr for Io {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        let found = [Self::Auto, Self::Mmap, Self::Read].into_iter().find(|it| it.name() == name);
-        found.ok_or_else(|| Error::refused("cannot read files by", name, "there is no way of that name"))
-    }
-}
 
 /// Bytes of a window on a file: enough to make its system calls cheap, few enough to leave the memory alone.
 pub(super) const WINDOW: u64 = 4 << 20;
 /// Bytes that one pread(2) gets: they have to fit the second-level cache beside the tables.
-const READ: u64 = 128 << 10;
-/// Bytes that are copied out of a window at once: they have to fit the first-level cache.
-const COPY: u64 = 16 << 10;
+const READ: u64 = 256 << 10;
+/// Bytes of a window that are counted at once, and copied if need be: they have to fit the first-level cache.
+const LOOK: u64 = 16 << 10;
 /// Bytes on either side of a part that decide where characters are cut; see [`split::boundary`].
 const AROUND: u64 = 3;
 
@@ -62,8 +28,8 @@ pub struct TextFile {
     file: File,
     name: String,
     size: u64,
-    is_mapped: AtomicBool,
     io: Io,
+    choice: Choice,
 }
 
 impl TextFile {
@@ -83,8 +49,7 @@ impl TextFile {
 
     /// Takes `file`, a regular one of `size` bytes.
     pub(super) fn new(file: File, name: String, size: u64, io: Io) -> Result<Self, Error> {
-        let is_mapped = AtomicBool::new(io == Io::Mmap || io == Io::Auto && size >= 1 << 20);
-        let file = Self { file, name, size, is_mapped, io };
+        let file = Self { file, name, size, io, choice: Choice::new(io, size) };
         let mut first = [0; 4];
         let known = size.min(4) as usize;
         file.read(0, &mut first[..known])?;
@@ -106,7 +71,7 @@ impl TextFile {
     /// How bytes get into memory: never [`Io::Auto`].
     #[must_use]
     pub fn io(&self) -> Io {
-        if self.is_mapped.load(Ordering::Relaxed) { Io::Mmap } else { Io::Read }
+        self.choice.chosen().unwrap_or(Io::Read)
     }
 
     /// Counts the characters that begin in `part` of the file, and adds the ends of the piece to `seams`.
@@ -115,26 +80,63 @@ impl TextFile {
     /// When the file cannot be read or mapped, or has become shorter than it was.
     pub fn count(&self, part: Range<u64>, counter: &mut Counter, seams: &mut Seams) -> Result<(), Error> {
         let part = part.start.min(self.size)..part.end.min(self.size);
-        let mut walk = Walk { file: self, part: part.clone(), counter, buffer: Vec::new() };
-        if self.is_mapped.load(Ordering::Relaxed) {
-            let around = self.around(&part);
-            match Window::new(self.file.as_fd(), around.start, (around.end - around.start) as usize) {
-                Ok(window) => {
-                    let edge = walk.all(COPY, |at, buffer| {
-                        window.copy((at - around.start) as usize, buffer);
-                        Ok(())
-                    })?;
-                    self.is_whole(&window)?;
-                    seams.add(edge);
-                    return Ok(());
-                }
-                Err(error) if self.io == Io::Mmap => return Err(Error::os("cannot map", &self.name, error)),
-                // No room, or a file system that cannot: the other way works as well.
-                Err(_) => self.is_mapped.store(false, Ordering::Relaxed),
+        let length = part.end - part.start;
+        if self.io == Io::Auto && !counter.looks_once() {
+            self.choice.settle(Io::Read);
+        }
+        self.choice.with(length, |io| {
+            let edge = match io {
+                Io::Mmap => self.count_mapped(&part, counter)?,
+                Io::Read | Io::Auto => self.count_read(&part, counter)?,
+            };
+            seams.add(edge);
+            Ok(())
+        })
+    }
+
+    fn count_read(&self, part: &Range<u64>, counter: &mut Counter) -> Result<Edge, Error> {
+        let mut walk = Walk { file: self, counter, edge: None, buffer: Vec::new() };
+        for step in steps(part, READ) {
+            let fill = |at, buffer: &mut [u8]| self.read(at, buffer);
+            if !walk.copied(&step, fill, Counter::go_on)? {
+                break;
             }
         }
-        seams.add(walk.all(READ, |at, buffer| self.read(at, buffer))?);
-        Ok(())
+        Ok(walk.finish(part))
+    }
+
+    fn count_mapped(&self, part: &Range<u64>, counter: &mut Counter) -> Result<Edge, Error> {
+        let around = self.around(part);
+        let window = match Window::new(self.file.as_fd(), around.start, (around.end - around.start) as usize) {
+            Ok(window) => window,
+            Err(error) if self.io == Io::Mmap => return Err(Error::os("cannot map", &self.name, error)),
+            Err(_) => {
+                // No room, or a file system that cannot: the other way works as well.
+                self.choice.settle(Io::Read);
+                return self.count_read(part, counter);
+            }
+        };
+        let mut walk = Walk { file: self, counter, edge: None, buffer: Vec::new() };
+        for step in steps(part, LOOK) {
+            let at = (step.start - around.start) as usize;
+            let fill = |at: u64, buffer: &mut [u8]| {
+                window.copy((at - around.start) as usize, buffer);
+                Ok(())
+            };
+            let goes_on = if !walk.counter.looks_once() {
+                walk.copied(&step, fill, Counter::go_on)?
+            } else if walk.shared(&step, window.bytes(at, (step.end - step.start) as usize)) {
+                true
+            } else {
+                walk.copied(&step, fill, Counter::rest_of_shared)?
+            };
+            if !goes_on {
+                break;
+            }
+        }
+        let edge = walk.finish(part);
+        self.is_whole(&window)?;
+        Ok(edge)
     }
 
     /// `part` and what decides about its ends.
@@ -161,35 +163,51 @@ impl TextFile {
     }
 }
 
+/// `part` in steps of `size`.
+fn steps(part: &Range<u64>, size: u64) -> impl Iterator<Item = Range<u64>> {
+    let end = part.end;
+    (part.start..end).step_by(size as usize).map(move |start| start..end.min(start + size))
+}
+
 /// One way through a part of a file.
 struct Walk<'a> {
     file: &'a TextFile,
-    part: Range<u64>,
     counter: &'a mut Counter,
+    /// What was counted so far; None before the first step, as only that knows where the first character begins.
+    edge: Option<Edge>,
     buffer: Vec<u8>,
 }
 
 impl Walk<'_> {
-    /// Counts the part in steps of `step` bytes, which `fill` gets.
-    fn all(
+    /// Counts the characters that begin in `step`, in a copy of it, with `count`; false if that was the last one.
+    fn copied(
         &mut self,
-        step: u64,
-        mut fill: impl FnMut(u64, &mut [u8]) -> Result<(), Error>,
-    ) -> Result<super::Edge, Error> {
-        let mut edge = None;
-        let mut start = self.part.start;
-        while start < self.part.end {
-            let end = self.part.end.min(start + step);
-            let around = self.file.around(&(start..end));
-            self.buffer.resize((around.end - around.start) as usize, 0);
-            fill(around.start, &mut self.buffer)?;
-            let [from, to] = [start, end].map(|at| split::boundary(&self.buffer, (at - around.start) as usize));
-            let edge = edge.get_or_insert_with(|| self.counter.begin(around.start + from as u64));
-            if !self.counter.go_on(edge, &self.buffer[from..to]) {
-                break;
+        step: &Range<u64>,
+        fill: impl FnOnce(u64, &mut [u8]) -> Result<(), Error>,
+        count: impl FnOnce(&mut Counter, &mut Edge, &[u8]) -> bool,
+    ) -> Result<bool, Error> {
+        let around = self.file.around(step);
+        self.buffer.resize((around.end - around.start) as usize, 0);
+        fill(around.start, &mut self.buffer)?;
+        let [from, to] = [step.start, step.end].map(|at| split::boundary(&self.buffer, (at - around.start) as usize));
+        let edge = self.edge.get_or_insert_with(|| self.counter.begin(around.start + from as u64));
+        Ok(count(self.counter, edge, &self.buffer[from..to]))
+    }
+
+    /// Counts `bytes`, which are `step`, without a copy, if they are ASCII; else their letters and lines only.
+    fn shared(&mut self, step: &Range<u64>, bytes: &[u8]) -> bool {
+        match &mut self.edge {
+            Some(edge) => self.counter.shared(edge, bytes),
+            None => {
+                let mut edge = self.counter.begin(step.start);
+                let is_ascii = self.counter.shared(&mut edge, bytes);
+                self.edge = is_ascii.then_some(edge);
+                is_ascii
             }
-            start = end;
         }
-        Ok(edge.unwrap_or_else(|| self.counter.begin(self.part.start)))
+    }
+
+    fn finish(self, part: &Range<u64>) -> Edge {
+        self.edge.unwrap_or_else(|| self.counter.begin(part.start))
     }
 }

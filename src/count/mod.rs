@@ -9,6 +9,7 @@
 
 mod counter;
 mod file;
+mod io;
 mod kernel;
 mod letters;
 #[cfg(test)]
@@ -23,7 +24,8 @@ mod words;
 use crate::Error;
 
 pub use counter::{Counter, Piece};
-pub use file::{Io, TextFile};
+pub use file::TextFile;
+pub use io::Io;
 pub use kernel::Kernel;
 pub use letters::{Case, LETTERS_UNICODE, Letters};
 pub use parallel::{Options, Outcome, Progress, Source, count};

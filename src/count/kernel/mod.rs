@@ -113,10 +113,12 @@ impl Engine {
         self.0
     }
 
-    /// Adds the ASCII letters and newlines of `block` to `histogram`. With [`Case::Upper`] it may count a small letter
-    /// as its capital. The answer is the block as text if all of it is ASCII.
-    pub(super) fn histogram<'a>(self, block: &'a [u8], case: Case, histogram: &mut Histogram) -> Option<&'a str> {
-        let is_ascii = match self.0 {
+    /// Adds the ASCII letters and newlines of `block` to `histogram`; true if all of it is ASCII. With [`Case::Upper`] it
+    /// may count a small letter as its capital.
+    ///
+    /// It may be given bytes that somebody changes meanwhile: it looks at each once, and does the same whatever they are.
+    pub(super) fn histogram(self, block: &[u8], case: Case, histogram: &mut Histogram) -> bool {
+        match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an engine of this kernel is made only where the processor has its instructions.
             Kernel::Avx512 => unsafe { avx512::histogram(block, case, histogram) },
@@ -124,9 +126,13 @@ impl Engine {
             // SAFETY: an engine of this kernel is made only where the processor has its instructions.
             Kernel::Avx2 => unsafe { avx2::histogram(block, case, histogram) },
             _ => scalar::histogram(block, histogram),
-        };
+        }
+    }
+
+    /// As [`Engine::histogram`]; the answer is the block as text if all of it is ASCII.
+    pub(super) fn ascii<'a>(self, block: &'a [u8], case: Case, histogram: &mut Histogram) -> Option<&'a str> {
         // SAFETY: ASCII is UTF-8.
-        is_ascii.then(|| unsafe { str::from_utf8_unchecked(block) })
+        self.histogram(block, case, histogram).then(|| unsafe { str::from_utf8_unchecked(block) })
     }
 
     /// `block` as text if it is valid UTF-8.

@@ -9,7 +9,7 @@ fn engines() -> impl Iterator<Item = Engine> {
 /// What a histogram says of `block`, small letters counted with their capitals if `case` says so.
 fn histogram(engine: Engine, block: &[u8], case: Case) -> (Vec<u64>, bool) {
     let mut histogram = Histogram::new();
-    let is_ascii = engine.histogram(block, case, &mut histogram).is_some();
+    let is_ascii = engine.ascii(block, case, &mut histogram).is_some();
     let mut counts = vec![0; 128];
     for (c, count) in histogram.finish() {
         let c = if case == Case::Upper { c.to_ascii_uppercase() } else { c };
