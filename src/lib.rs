@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod channel;
+pub mod count;
 mod error;
 pub mod manager;
 pub mod pipeline;

@@ -26,6 +26,12 @@ pub fn thread_cpu(tid: u32) -> Option<Duration> {
     clock_gettime(id).ok().map(Duration::from)
 }
 
+/// CPU time that the calling thread has used so far, in nanoseconds.
+#[must_use]
+pub fn own_cpu_ns() -> u64 {
+    read(ClockId::CLOCK_THREAD_CPUTIME_ID)
+}
+
 /// CLOCK_REALTIME in nanoseconds since the epoch: a date, which may jump.
 #[must_use]
 pub fn realtime_ns() -> u64 {

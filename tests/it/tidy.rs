@@ -14,12 +14,13 @@ const UNSAFE: [&str; 6] = [
 ];
 
 /// Which rooms of the library each room may look into.
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("error", &[]),
     ("record", &[]),
     ("sys", &["error"]),
     ("channel", &["error", "record", "sys"]),
     ("stage", &["error", "record", "channel"]),
+    ("count", &["error", "sys"]),
     ("manager", &["error", "sys"]),
     ("pipeline", &["error", "record", "channel", "stage", "sys"]),
 ];

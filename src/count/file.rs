@@ -1,0 +1,213 @@
+//! A file whose size is known: any part of it can be counted by anybody.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use crate::count::counter::{is_wide, wide};
+use crate::count::io::{Choice, Io};
+use crate::count::{Counter, Edge, Seams, split};
+use crate::sys::map::Window;
+use crate::{Error, OneLine};
+
+/// Bytes of a window on a file: enough to make its system calls cheap, few enough to leave the memory alone.
+pub(super) const WINDOW: u64 = 4 << 20;
+/// Bytes that one pread(2) gets: they have to fit the second-level cache beside the tables.
+const READ: u64 = 256 << 10;
+/// Bytes of a window that are counted at once, and copied if need be: they have to fit the first-level cache.
+const LOOK: u64 = 16 << 10;
+/// Bytes on either side of a part that decide where characters are cut; see [`split::boundary`].
+const AROUND: u64 = 3;
+
+/// A regular file that is counted up to the size that it had when it was opened.
+#[derive(Debug)]
+pub struct TextFile {
+    file: File,
+    name: String,
+    size: u64,
+    io: Io,
+    choice: Choice,
+}
+
+impl TextFile {
+    /// Opens the regular file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be opened, is no regular file, or is not UTF-8 by its first bytes.
+    pub fn open(path: &Path, io: Io) -> Result<Self, Error> {
+        let name = OneLine::path(path).to_string();
+        let file = File::open(path).map_err(|error| Error::os("cannot open", &name, error))?;
+        let metadata = file.metadata().map_err(|error| Error::os("cannot count", &name, error))?;
+        if !metadata.is_file() {
+            return Err(Error::refused("cannot count the parts of", name, "it is no regular file"));
+        }
+        Self::new(file, name, metadata.len(), io)
+    }
+
+    /// Takes `file`, a regular one of `size` bytes.
+    pub(super) fn new(file: File, name: String, size: u64, io: Io) -> Result<Self, Error> {
+        let file = Self { file, name, size, io, choice: Choice::new(io, size) };
+        let mut first = [0; 4];
+        let known = size.min(4) as usize;
+        file.read(0, &mut first[..known])?;
+        if is_wide(&first[..known]) { Err(wide(&file.name)) } else { Ok(file) }
+    }
+
+    /// The name that errors have.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes that will be counted.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// How bytes get into memory: never [`Io::Auto`].
+    #[must_use]
+    pub fn io(&self) -> Io {
+        self.choice.chosen().unwrap_or(Io::Read)
+    }
+
+    /// Counts the characters that begin in `part` of the file, and adds the ends of the piece to `seams`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or mapped, or has become shorter than it was.
+    pub fn count(&self, part: Range<u64>, counter: &mut Counter, seams: &mut Seams) -> Result<(), Error> {
+        let part = part.start.min(self.size)..part.end.min(self.size);
+        let length = part.end - part.start;
+        if self.io == Io::Auto && !counter.looks_once() {
+            self.choice.settle(Io::Read);
+        }
+        self.choice.with(length, |io| {
+            let edge = match io {
+                Io::Mmap => self.count_mapped(&part, counter)?,
+                Io::Read | Io::Auto => self.count_read(&part, counter)?,
+            };
+            seams.add(edge);
+            Ok(())
+        })
+    }
+
+    fn count_read(&self, part: &Range<u64>, counter: &mut Counter) -> Result<Edge, Error> {
+        let mut walk = Walk { file: self, counter, edge: None, buffer: Vec::new() };
+        for step in steps(part, READ) {
+            let fill = |at, buffer: &mut [u8]| self.read(at, buffer);
+            if !walk.copied(&step, fill, Counter::go_on)? {
+                break;
+            }
+        }
+        Ok(walk.finish(part))
+    }
+
+    fn count_mapped(&self, part: &Range<u64>, counter: &mut Counter) -> Result<Edge, Error> {
+        let around = self.around(part);
+        let window = match Window::new(self.file.as_fd(), around.start, (around.end - around.start) as usize) {
+            Ok(window) => window,
+            Err(error) if self.io == Io::Mmap => return Err(Error::os("cannot map", &self.name, error)),
+            Err(_) => {
+                // No room, or a file system that cannot: the other way works as well.
+                self.choice.settle(Io::Read);
+                return self.count_read(part, counter);
+            }
+        };
+        let mut walk = Walk { file: self, counter, edge: None, buffer: Vec::new() };
+        for step in steps(part, LOOK) {
+            let at = (step.start - around.start) as usize;
+            let fill = |at: u64, buffer: &mut [u8]| {
+                window.copy((at - around.start) as usize, buffer);
+                Ok(())
+            };
+            let goes_on = if !walk.counter.looks_once() {
+                walk.copied(&step, fill, Counter::go_on)?
+            } else if walk.shared(&step, window.bytes(at, (step.end - step.start) as usize)) {
+                true
+            } else {
+                walk.copied(&step, fill, Counter::rest_of_shared)?
+            };
+            if !goes_on {
+                break;
+            }
+        }
+        let edge = walk.finish(part);
+        self.is_whole(&window)?;
+        Ok(edge)
+    }
+
+    /// `part` and what decides about its ends.
+    fn around(&self, part: &Range<u64>) -> Range<u64> {
+        part.start.saturating_sub(AROUND)..(part.end + AROUND).min(self.size)
+    }
+
+    fn read(&self, at: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        self.file.read_exact_at(buffer, at).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.has_shrunk(),
+            _ => Error::os("cannot read", &self.name, error),
+        })
+    }
+
+    /// Fails if the file has become shorter. A page that is cut in two reads as zeros behind the cut, so the window alone
+    /// does not know.
+    fn is_whole(&self, window: &Window) -> Result<(), Error> {
+        let size = self.file.metadata().map_err(|error| Error::os("cannot count", &self.name, error))?.len();
+        if window.is_intact() && size >= self.size { Ok(()) } else { Err(self.has_shrunk()) }
+    }
+
+    fn has_shrunk(&self) -> Error {
+        Error::refused("cannot count", &self.name, "the file became shorter while it was counted")
+    }
+}
+
+/// `part` in steps of `size`.
+fn steps(part: &Range<u64>, size: u64) -> impl Iterator<Item = Range<u64>> {
+    let end = part.end;
+    (part.start..end).step_by(size as usize).map(move |start| start..end.min(start + size))
+}
+
+/// One way through a part of a file.
+struct Walk<'a> {
+    file: &'a TextFile,
+    counter: &'a mut Counter,
+    /// What was counted so far; None before the first step, as only that knows where the first character begins.
+    edge: Option<Edge>,
+    buffer: Vec<u8>,
+}
+
+impl Walk<'_> {
+    /// Counts the characters that begin in `step`, in a copy of it, with `count`; false if that was the last one.
+    fn copied(
+        &mut self,
+        step: &Range<u64>,
+        fill: impl FnOnce(u64, &mut [u8]) -> Result<(), Error>,
+        count: impl FnOnce(&mut Counter, &mut Edge, &[u8]) -> bool,
+    ) -> Result<bool, Error> {
+        let around = self.file.around(step);
+        self.buffer.resize((around.end - around.start) as usize, 0);
+        fill(around.start, &mut self.buffer)?;
+        let [from, to] = [step.start, step.end].map(|at| split::boundary(&self.buffer, (at - around.start) as usize));
+        let edge = self.edge.get_or_insert_with(|| self.counter.begin(around.start + from as u64));
+        Ok(count(self.counter, edge, &self.buffer[from..to]))
+    }
+
+    /// Counts `bytes`, which are `step`, without a copy, if they are ASCII; else their letters and lines only.
+    fn shared(&mut self, step: &Range<u64>, bytes: &[u8]) -> bool {
+        match &mut self.edge {
+            Some(edge) => self.counter.shared(edge, bytes),
+            None => {
+                let mut edge = self.counter.begin(step.start);
+                let is_ascii = self.counter.shared(&mut edge, bytes);
+                self.edge = is_ascii.then_some(edge);
+                is_ascii
+            }
+        }
+    }
+
+    fn finish(self, part: &Range<u64>) -> Edge {
+        self.edge.unwrap_or_else(|| self.counter.begin(part.start))
+    }
+}

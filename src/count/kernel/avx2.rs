@@ -1,0 +1,292 @@
+//! 32 bytes at a time.
+//!
+//! How letters are counted: a shuffle by the lower half of a byte turns each letter into one bit of eight, one bit a
+//! letter; four shuffles are enough for 32 characters. Bits at one place are then added as a column of a sum on paper,
+//! sixteen vectors at a time: ones, twos, fours, eights and sixteens, of which only the last have to be counted there
+//! and then. (Klarqvist, Muła, Lemire, "Efficient Computation of Positional Population Counts Using SIMD Instructions")
+
+use std::arch::x86_64::*;
+
+use crate::count::Case;
+use crate::count::kernel::{Histogram, PAD, Points, Words, padded};
+
+/// True if the processor has all that the functions of this file need.
+pub(super) fn is_available() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt")
+}
+
+/// Which upper halves of bytes are meant: a letter's first row is `@` to `O`, its second `P` to `_`.
+struct Rows {
+    /// By the upper half of a byte: 0 where it is of the row, else the bit that makes a shuffle answer 0.
+    first: [u8; 16],
+    second: [u8; 16],
+    /// What the first row is counted as.
+    base: u8,
+}
+
+const fn row(halves: [usize; 2]) -> [u8; 16] {
+    let mut row = [0x80; 16];
+    row[halves[0]] = 0;
+    row[halves[1]] = 0;
+    row
+}
+
+static BOTH: Rows = Rows { first: row([4, 6]), second: row([5, 7]), base: b'@' };
+static CAPITAL: Rows = Rows { first: row([4, 4]), second: row([5, 5]), base: b'@' };
+static SMALL: Rows = Rows { first: row([6, 6]), second: row([7, 7]), base: b'`' };
+
+/// One bit for each lower half of a byte below 8, and from 8 on.
+static LOWER: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
+static UPPER: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128];
+
+/// As [`super::scalar::histogram`].
+#[target_feature(enable = "avx2,popcnt")]
+pub(super) fn histogram(block: &[u8], case: Case, histogram: &mut Histogram) -> bool {
+    match case {
+        Case::Upper => add(block, &BOTH, histogram),
+        Case::Keep => {
+            add(block, &CAPITAL, histogram);
+            add(block, &SMALL, histogram);
+        }
+    }
+    lines(block, histogram)
+}
+
+/// Vectors that are added up together.
+const STRIP: usize = 16;
+
+#[target_feature(enable = "avx2,popcnt")]
+fn add(block: &[u8], rows: &Rows, histogram: &mut Histogram) {
+    let (first, second) = (twice(rows.first), twice(rows.second));
+    let half = _mm256_set1_epi8(0x0f);
+    let bits = [twice(LOWER), twice(UPPER)];
+    let mut columns = [[_mm256_setzero_si256(); 4]; 4];
+    let mut sums = [[0; 8]; 4];
+    let mut pad = [0; PAD];
+    for part in padded::<512, 512>(block, 0, &mut pad) {
+        for strip in part.as_chunks::<512>().0 {
+            let mut places = [[_mm256_setzero_si256(); STRIP]; 2];
+            for at in 0..STRIP {
+                let vector = load(strip, 32 * at);
+                let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(vector), half);
+                places[0][at] = _mm256_or_si256(vector, _mm256_shuffle_epi8(first, upper));
+                places[1][at] = _mm256_or_si256(vector, _mm256_shuffle_epi8(second, upper));
+            }
+            for group in 0..4 {
+                let letters = |at: usize| _mm256_shuffle_epi8(bits[group % 2], places[group / 2][at]);
+                let sixteens = add_up(&mut columns[group], letters);
+                count(&mut sums[group], sixteens, 16);
+            }
+        }
+    }
+    for group in 0..4 {
+        for (column, weight) in columns[group].into_iter().zip([1, 2, 4, 8]) {
+            count(&mut sums[group], column, weight);
+        }
+    }
+    for (letter, sum) in (rows.base..).zip(sums.iter().flatten()) {
+        // The rows hold a few characters that are no letters.
+        if letter.is_ascii_alphabetic() {
+            histogram.counts[usize::from(letter)] += sum;
+        }
+    }
+}
+
+/// Adds three bits at each place: the sum's upper and its lower bit.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn full_adder(a: __m256i, b: __m256i, c: __m256i) -> (__m256i, __m256i) {
+    let either = _mm256_xor_si256(a, b);
+    let upper = _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(either, c));
+    (upper, _mm256_xor_si256(either, c))
+}
+
+/// Adds sixteen vectors to the columns for 1, 2, 4 and 8, and answers what is carried to that for 16.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_up(columns: &mut [__m256i; 4], vector: impl Fn(usize) -> __m256i) -> __m256i {
+    let [mut ones, mut twos, mut fours, mut eights] = *columns;
+    let mut carried_eights = [ones; 2];
+    for eight in 0..2 {
+        let mut carried_fours = [ones; 2];
+        for four in 0..2 {
+            let at = 8 * eight + 4 * four;
+            let (two, one) = full_adder(ones, vector(at), vector(at + 1));
+            let (other_two, one) = full_adder(one, vector(at + 2), vector(at + 3));
+            (carried_fours[four], twos) = full_adder(twos, two, other_two);
+            ones = one;
+        }
+        (carried_eights[eight], fours) = full_adder(fours, carried_fours[0], carried_fours[1]);
+    }
+    let sixteens;
+    (sixteens, eights) = full_adder(eights, carried_eights[0], carried_eights[1]);
+    *columns = [ones, twos, fours, eights];
+    sixteens
+}
+
+/// Adds to each of eight sums how often its bit is set in `column`, times `weight`.
+#[inline]
+#[target_feature(enable = "avx2,popcnt")]
+fn count(sums: &mut [u64; 8], mut column: __m256i, weight: u64) {
+    // The mask takes the uppermost bit of each byte, so that is the first to go.
+    for sum in sums.iter_mut().rev() {
+        *sum += weight * u64::from(_mm256_movemask_epi8(column).cast_unsigned().count_ones());
+        column = _mm256_add_epi8(column, column);
+    }
+}
+
+/// Counts the newlines; true if all of `block` is ASCII.
+#[target_feature(enable = "avx2,popcnt")]
+fn lines(block: &[u8], histogram: &mut Histogram) -> bool {
+    let (newline, zero) = (_mm256_set1_epi8(b'\n'.cast_signed()), _mm256_setzero_si256());
+    let (mut seen, mut sum) = (zero, zero);
+    let mut pad = [0; PAD];
+    for part in padded::<32, 32>(block, 0, &mut pad) {
+        // Counters of a byte overflow after 255 additions.
+        for run in part.chunks(32 * 255) {
+            let mut bytes = zero;
+            for vector in run.as_chunks::<32>().0 {
+                let vector = load(vector, 0);
+                seen = _mm256_or_si256(seen, vector);
+                bytes = _mm256_sub_epi8(bytes, _mm256_cmpeq_epi8(vector, newline));
+            }
+            sum = _mm256_add_epi64(sum, _mm256_sad_epu8(bytes, zero));
+        }
+    }
+    let half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
+    let lines = _mm_cvtsi128_si64(half) + _mm_extract_epi64::<1>(half);
+    histogram.counts[usize::from(b'\n')] += lines.cast_unsigned();
+    _mm256_movemask_epi8(seen) == 0
+}
+
+/// The 32 bytes of `bytes` from `at`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load<const N: usize>(bytes: &[u8; N], at: usize) -> __m256i {
+    let bytes: &[u8; 32] = bytes[at..].first_chunk().expect("32 bytes");
+    // SAFETY: 32 bytes are read, which is what the reference is to; no alignment is asked for.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+/// 16 bytes twice.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn twice(bytes: [u8; 16]) -> __m256i {
+    let number = u128::from_le_bytes(bytes);
+    _mm256_broadcastsi128_si256(_mm_set_epi64x((number >> 64) as i64, number as i64))
+}
+
+/// A bit for each of 64 bytes, from a function that sets all bits of a byte or none.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn mask(halves: [__m256i; 2], test: impl Fn(__m256i) -> __m256i) -> u64 {
+    let [low, high] = halves.map(|half| u64::from(_mm256_movemask_epi8(test(half)).cast_unsigned()));
+    low | high << 32
+}
+
+/// As [`str::from_utf8`], by three look-ups of half bytes; see [`super::utf8`].
+#[target_feature(enable = "avx2,popcnt")]
+pub(super) fn is_utf8(block: &[u8]) -> bool {
+    use super::utf8::{FIRST_HIGH, FIRST_LOW, SECOND_HIGH};
+    let (first_high, first_low, second_high) = (twice(FIRST_HIGH), twice(FIRST_LOW), twice(SECOND_HIGH));
+    let half = _mm256_set1_epi8(0x0f);
+    let (third, fourth) = (_mm256_set1_epi8(0x60), _mm256_set1_epi8(0x70));
+    let high = _mm256_set1_epi8(-128);
+    let (mut before, mut error) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+    let mut pad = [0; PAD];
+    for part in padded::<32, 32>(block, 0, &mut pad) {
+        for now in part.as_chunks::<32>().0 {
+            let now = load(now, 0);
+            if _mm256_movemask_epi8(_mm256_or_si256(now, before)) != 0 {
+                // The upper half of what was before, and the lower half of what is now.
+                let bridge = _mm256_permute2x128_si256::<0x21>(before, now);
+                let one = _mm256_alignr_epi8::<15>(now, bridge);
+                let two = _mm256_alignr_epi8::<14>(now, bridge);
+                let three = _mm256_alignr_epi8::<13>(now, bridge);
+                let nibble = |v| _mm256_and_si256(_mm256_srli_epi16::<4>(v), half);
+                let special = _mm256_and_si256(
+                    _mm256_and_si256(
+                        _mm256_shuffle_epi8(first_high, nibble(one)),
+                        _mm256_shuffle_epi8(first_low, _mm256_and_si256(one, half)),
+                    ),
+                    _mm256_shuffle_epi8(second_high, nibble(now)),
+                );
+                let long = _mm256_or_si256(_mm256_subs_epu8(two, third), _mm256_subs_epu8(three, fourth));
+                let wrong = _mm256_xor_si256(_mm256_and_si256(long, high), special);
+                error = _mm256_or_si256(error, wrong);
+            }
+            before = now;
+        }
+    }
+    _mm256_testz_si256(error, error) == 1
+}
+
+/// As [`super::scalar::points`]: goes from lead byte to lead byte.
+#[target_feature(enable = "avx2,popcnt")]
+pub(super) fn points(text: &str, points: &mut Points) -> u64 {
+    // Bytes above this one, as signed numbers, are ASCII or lead bytes.
+    let last = _mm256_set1_epi8(-65);
+    let mut pad = [0; PAD];
+    let mut count = 0;
+    for part in padded::<64, 68>(text.as_bytes(), 0x80, &mut pad) {
+        let mut at = 0;
+        while let Some(window) = part[at..].first_chunk::<68>() {
+            let halves = [load(window, 0), load(window, 32)];
+            let starts = mask(halves, |half| _mm256_cmpgt_epi8(half, last));
+            count += u64::from(starts.count_ones());
+            let mut leads = starts & mask(halves, |half| half);
+            while leads != 0 {
+                let lead = leads.trailing_zeros() as usize;
+                let bytes: &[u8; 4] = window[lead..].first_chunk().expect("a window is longer than 64 bytes");
+                points.add(put_together(u32::from_be_bytes(*bytes)));
+                leads &= leads - 1;
+            }
+            at += 64;
+        }
+    }
+    count
+}
+
+/// The code point that begins with the uppermost of four bytes, which is a lead byte. No branch: text of several scripts
+/// would have the processor guess wrong.
+#[inline]
+fn put_together(bytes: u32) -> u32 {
+    static SHIFTS: [u32; 4] = [16, 16, 8, 0];
+    static MASKS: [u32; 4] = [0x1f3f, 0x1f3f, 0x0f_3f3f, 0x073f_3f3f];
+    let kind = (bytes >> 28 & 3) as usize;
+    let sixes = bytes >> SHIFTS[kind] & MASKS[kind];
+    sixes & 0x3f | sixes >> 2 & 0xfc0 | sixes >> 4 & 0x3_f000 | sixes >> 6 & 0x1c_0000
+}
+
+/// As [`super::scalar::words`].
+#[target_feature(enable = "avx2,popcnt")]
+pub(super) fn words(text: &str, in_word: bool) -> u64 {
+    let is = |v: [__m256i; 2], byte: u8| mask(v, |half| _mm256_cmpeq_epi8(half, _mm256_set1_epi8(byte.cast_signed())));
+    let among = |v: [__m256i; 2], first: u8, more: u8| {
+        mask(v, |half| {
+            let from_first = _mm256_sub_epi8(half, _mm256_set1_epi8(first.cast_signed()));
+            _mm256_cmpeq_epi8(_mm256_min_epu8(from_first, _mm256_set1_epi8(more.cast_signed())), from_first)
+        })
+    };
+    let mut words = Words::new(in_word);
+    let mut pad = [0; PAD];
+    for part in padded::<64, 66>(text.as_bytes(), b' ', &mut pad) {
+        let mut at = 0;
+        while let Some(window) = part[at..].first_chunk::<66>() {
+            let [now, second, third] = [0, 1, 2].map(|from| [load(window, from), load(window, from + 32)]);
+            let single = is(now, b' ') | among(now, b'\t', 4);
+            if mask(now, |half| half) == 0 {
+                words.add(single, 0, 0);
+            } else {
+                let double = is(now, 0xc2) & (is(second, 0x85) | is(second, 0xa0));
+                let general = is(second, 0x80) & (among(third, 0x80, 10) | among(third, 0xa8, 1) | is(third, 0xaf));
+                let triple = is(now, 0xe2) & (general | is(second, 0x81) & is(third, 0x9f))
+                    | is(now, 0xe1) & is(second, 0x9a) & is(third, 0x80)
+                    | is(now, 0xe3) & is(second, 0x80) & is(third, 0x80);
+                words.add(single, double, triple);
+            }
+            at += 64;
+        }
+    }
+    words.begun
+}

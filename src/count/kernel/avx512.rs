@@ -1,0 +1,264 @@
+//! 64 bytes at a time.
+//!
+//! How letters are counted: a table of 128 bytes turns each byte into one bit of eight, one bit a letter, so four tables
+//! are enough for 32 characters. A multiplication with a bit matrix transposes each 8 bytes, after which a byte holds
+//! all bits of one letter; their number is added up. That is four instructions for 8 letters and 64 bytes, and takes
+//! the same time whatever the text is.
+
+use std::arch::x86_64::*;
+
+use crate::count::Case;
+use crate::count::kernel::{Histogram, PAD, Points, Words, padded};
+
+/// True if the processor has all that the functions of this file need.
+pub(super) fn is_available() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vbmi")
+        && is_x86_feature_detected!("avx512vbmi2")
+        && is_x86_feature_detected!("avx512bitalg")
+        && is_x86_feature_detected!("gfni")
+        && is_x86_feature_detected!("popcnt")
+}
+
+/// Which bit of which of four groups stands for each ASCII character.
+struct Plan {
+    groups: [[u8; 128]; 4],
+    /// The character of each bit, or 0.
+    letters: [u8; 32],
+}
+
+impl Plan {
+    /// Counts `first` and the 25 after it, and newlines; with `fold` their small letters with them.
+    const fn new(first: u8, fold: bool) -> Self {
+        let mut plan = Self { groups: [[0; 128]; 4], letters: [0; 32] };
+        let mut bin = 0;
+        while bin < 27 {
+            let letter = if bin < 26 { first + bin as u8 } else { b'\n' };
+            plan.letters[bin] = letter;
+            plan.groups[bin / 8][letter as usize] = 1 << (bin % 8);
+            if fold && bin < 26 {
+                plan.groups[bin / 8][(letter | 0x20) as usize] = 1 << (bin % 8);
+            }
+            bin += 1;
+        }
+        plan
+    }
+}
+
+static BOTH: Plan = Plan::new(b'A', true);
+static CAPITAL: Plan = Plan::new(b'A', false);
+static SMALL: Plan = Plan::new(b'a', false);
+
+/// As [`super::scalar::histogram`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt")]
+pub(super) fn histogram(block: &[u8], case: Case, histogram: &mut Histogram) -> bool {
+    let mut is_ascii = true;
+    // Sums of a part fit 16 bits.
+    for part in block.chunks(1 << 15) {
+        match case {
+            Case::Upper => is_ascii &= add(part, &BOTH, histogram),
+            Case::Keep => {
+                is_ascii &= add(part, &CAPITAL, histogram);
+                let newlines = histogram.counts[usize::from(b'\n')];
+                add(part, &SMALL, histogram);
+                histogram.counts[usize::from(b'\n')] = newlines;
+            }
+        }
+    }
+    is_ascii
+}
+
+/// Counters of a byte overflow after 31 additions of up to 8.
+const FLUSH: usize = 31;
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt")]
+fn add(part: &[u8], plan: &Plan, histogram: &mut Histogram) -> bool {
+    let tables = plan.groups.each_ref().map(|group| [load(group, 0), load(group, 64)]);
+    let transpose = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
+    let (high, zero) = (_mm512_set1_epi8(-128), _mm512_setzero_si512());
+    let mut pad = [0; PAD];
+    let mut seen = zero;
+    let mut sums = [zero; 4];
+    for half in padded::<64, 64>(part, 0, &mut pad) {
+        for run in half.chunks(64 * FLUSH) {
+            let mut bytes = [zero; 4];
+            for vector in run.as_chunks::<64>().0 {
+                let vector = load(vector, 0);
+                seen = _mm512_or_si512(seen, vector);
+                let ascii = _mm512_testn_epi8_mask(vector, high);
+                for group in 0..4 {
+                    let [low, up] = tables[group];
+                    let bits = _mm512_maskz_permutex2var_epi8(ascii, low, vector, up);
+                    let letters = _mm512_popcnt_epi8(_mm512_gf2p8affine_epi64_epi8::<0>(transpose, bits));
+                    bytes[group] = _mm512_add_epi8(bytes[group], letters);
+                }
+            }
+            for group in 0..4 {
+                let even = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(bytes[group]));
+                let odd = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64::<1>(bytes[group]));
+                sums[group] = _mm512_add_epi16(sums[group], _mm512_add_epi16(even, odd));
+            }
+        }
+    }
+    for (group, letters) in plan.letters.as_chunks::<8>().0.iter().enumerate() {
+        let half = _mm256_add_epi16(_mm512_castsi512_si256(sums[group]), _mm512_extracti64x4_epi64::<1>(sums[group]));
+        let eight = _mm_add_epi16(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half));
+        let counts = [_mm_cvtsi128_si64(eight), _mm_extract_epi64::<1>(eight)];
+        for (bin, letter) in letters.iter().enumerate() {
+            let count = counts[bin / 4] >> (bin % 4 * 16);
+            histogram.counts[usize::from(*letter)] += u64::from(count as u16);
+        }
+    }
+    _mm512_movepi8_mask(seen) == 0
+}
+
+/// The 64 bytes of `bytes` from `at`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load<const N: usize>(bytes: &[u8; N], at: usize) -> __m512i {
+    let bytes: &[u8; 64] = bytes[at..].first_chunk().expect("64 bytes");
+    // SAFETY: 64 bytes are read, which is what the reference is to; no alignment is asked for.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+/// 16 bytes four times.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn four_times(bytes: [u8; 16]) -> __m512i {
+    let number = u128::from_le_bytes(bytes);
+    _mm512_broadcast_i32x4(_mm_set_epi64x((number >> 64) as i64, number as i64))
+}
+
+/// As [`str::from_utf8`], by three look-ups of half bytes; see [`super::utf8`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt")]
+pub(super) fn is_utf8(block: &[u8]) -> bool {
+    use super::utf8::{FIRST_HIGH, FIRST_LOW, SECOND_HIGH};
+    let (first_high, first_low, second_high) = (four_times(FIRST_HIGH), four_times(FIRST_LOW), four_times(SECOND_HIGH));
+    let half = _mm512_set1_epi8(0x0f);
+    let (third, fourth) = (_mm512_set1_epi8(0x60), _mm512_set1_epi8(0x70));
+    let high = _mm512_set1_epi8(-128);
+    let iota = load(&super::IOTA, 0);
+    // Bytes 63..126 of two vectors are those one before the second; and so on.
+    let back = [63, 62, 61].map(|from| _mm512_add_epi8(iota, _mm512_set1_epi8(from)));
+    let (mut before, mut error) = (_mm512_setzero_si512(), _mm512_setzero_si512());
+    let mut pad = [0; PAD];
+    for part in padded::<64, 64>(block, 0, &mut pad) {
+        for now in part.as_chunks::<64>().0 {
+            let now = load(now, 0);
+            if _mm512_movepi8_mask(_mm512_or_si512(now, before)) != 0 {
+                let [one, two, three] = back.map(|back| _mm512_permutex2var_epi8(before, back, now));
+                let nibble = |v| _mm512_and_si512(_mm512_srli_epi16::<4>(v), half);
+                let special = _mm512_and_si512(
+                    _mm512_and_si512(
+                        _mm512_shuffle_epi8(first_high, nibble(one)),
+                        _mm512_shuffle_epi8(first_low, _mm512_and_si512(one, half)),
+                    ),
+                    _mm512_shuffle_epi8(second_high, nibble(now)),
+                );
+                let long = _mm512_or_si512(_mm512_subs_epu8(two, third), _mm512_subs_epu8(three, fourth));
+                let wrong = _mm512_xor_si512(_mm512_and_si512(long, high), special);
+                error = _mm512_or_si512(error, wrong);
+            }
+            before = now;
+        }
+    }
+    _mm512_test_epi8_mask(error, error) == 0
+}
+
+/// Bytes after which code points are counted: enough to make the end of that loop rare, few enough for the cache.
+const BATCH: usize = 512;
+
+/// As [`super::scalar::points`]: 16 code points at a time are put together from their bytes, as simdutf does it, and
+/// then counted one by one.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt")]
+pub(super) fn points(text: &str, points: &mut Points) -> u64 {
+    let iota = load(&super::IOTA, 0);
+    let (last, lead) = (_mm512_set1_epi8(-65), _mm512_set1_epi8(0xc0_u8.cast_signed()));
+    // What pads is no character and begins none.
+    let mut pad = [0; PAD];
+    let mut buffer = [0; BATCH / 2 + 32];
+    let mut count = 0;
+    for part in padded::<64, 128>(text.as_bytes(), 0x80, &mut pad) {
+        let (mut at, mut filled) = (0, 0);
+        while let Some(window) = part[at..].first_chunk::<128>() {
+            let (now, next) = (load(window, 0), load(window, 64));
+            count += u64::from(_mm512_cmpgt_epi8_mask(now, last).count_ones());
+            let leads = _mm512_cmpge_epu8_mask(now, lead);
+            let mut places = _mm512_maskz_compress_epi8(leads, iota);
+            let mut left = leads.count_ones() as usize;
+            while left > 0 {
+                store(&mut buffer, filled, put_together(now, next, _mm512_castsi512_si128(places)));
+                filled += left.min(16);
+                left -= left.min(16);
+                places = _mm512_alignr_epi64::<2>(places, places);
+            }
+            at += 64;
+            if at % BATCH == 0 {
+                buffer[..filled].iter().for_each(|&point| points.add(point));
+                filled = 0;
+            }
+        }
+        buffer[..filled].iter().for_each(|&point| points.add(point));
+    }
+    count
+}
+
+/// The code points that begin at 16 `places` of `now`, and may go on in `next`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn put_together(now: __m512i, next: __m512i, places: __m128i) -> __m512i {
+    // Each place four times, then the four bytes from it on, the first one highest.
+    let place = _mm512_mullo_epi32(_mm512_cvtepu8_epi32(places), _mm512_set1_epi32(0x0101_0101));
+    let bytes = _mm512_permutex2var_epi8(now, _mm512_add_epi8(place, _mm512_set1_epi32(0x0001_0203)), next);
+    // The upper half of the first byte says how many bytes there are: C and D two, E three, F four.
+    let kind = _mm512_srli_epi32::<28>(bytes);
+    let shifts = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 16, 8, 0);
+    let masks = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x1f3f, 0x1f3f, 0x0f_3f3f, 0x073f_3f3f);
+    let bytes = _mm512_srlv_epi32(bytes, _mm512_permutexvar_epi32(kind, shifts));
+    let sixes = _mm512_and_si512(bytes, _mm512_permutexvar_epi32(kind, masks));
+    // Six bits a byte become twelve in 16, then 24 in 32.
+    let twelves = _mm512_maddubs_epi16(sixes, _mm512_set1_epi32(0x4001_4001));
+    _mm512_madd_epi16(twelves, _mm512_set1_epi32(0x1000_0001_u32.cast_signed()))
+}
+
+/// Writes `numbers` to `buffer` from `at`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store(buffer: &mut [u32], at: usize, numbers: __m512i) {
+    let place: &mut [u32; 16] = buffer[at..].first_chunk_mut().expect("room for 16 numbers");
+    // SAFETY: 64 bytes are written, which is what the reference is to; no alignment is asked for.
+    unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), numbers) }
+}
+
+/// As [`super::scalar::words`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt")]
+pub(super) fn words(text: &str, in_word: bool) -> u64 {
+    let is = |v, byte: u8| _mm512_cmpeq_epi8_mask(v, _mm512_set1_epi8(byte.cast_signed()));
+    let among = |v, first: u8, more: u8| {
+        let from_first = _mm512_sub_epi8(v, _mm512_set1_epi8(first.cast_signed()));
+        _mm512_cmple_epu8_mask(from_first, _mm512_set1_epi8(more.cast_signed()))
+    };
+    let mut words = Words::new(in_word);
+    let mut pad = [0; PAD];
+    for part in padded::<64, 66>(text.as_bytes(), b' ', &mut pad) {
+        let mut at = 0;
+        while let Some(window) = part[at..].first_chunk::<66>() {
+            let now = load(window, 0);
+            let single = is(now, b' ') | among(now, b'\t', 4);
+            if _mm512_movepi8_mask(now) == 0 {
+                words.add(single, 0, 0);
+            } else {
+                let (second, third) = (load(window, 1), load(window, 2));
+                let double = is(now, 0xc2) & (is(second, 0x85) | is(second, 0xa0));
+                let general = is(second, 0x80) & (among(third, 0x80, 10) | among(third, 0xa8, 1) | is(third, 0xaf));
+                let triple = is(now, 0xe2) & (general | is(second, 0x81) & is(third, 0x9f))
+                    | is(now, 0xe1) & is(second, 0x9a) & is(third, 0x80)
+                    | is(now, 0xe3) & is(second, 0x80) & is(third, 0x80);
+                words.add(single, double, triple);
+            }
+            at += 64;
+        }
+    }
+    words.begun
+}

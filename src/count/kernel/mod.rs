@@ -1,0 +1,245 @@
+//! The loops over bytes, each once for every kind of processor: `scalar` says what they mean, `avx2` and `avx512` do the
+//! same with 32 and 64 bytes at a time, and the tests compare all three.
+//!
+//! They work on blocks of some 16 KiB, so that the second look at a block finds it in the first-level cache.
+
+#![allow(unsafe_code)]
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod histogram;
+mod points;
+mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod utf8;
+
+pub(super) use histogram::Histogram;
+pub(super) use points::Points;
+
+use crate::Error;
+use crate::count::Case;
+
+/// Bytes in a block, before it is made to end with a character.
+pub(super) const BLOCK: usize = 16 << 10;
+
+/// Which instructions count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    /// The fastest that the processor has.
+    #[default]
+    Auto,
+    /// 64 bytes at a time; AVX-512 with VBMI, VBMI2, BITALG and GFNI: Intel since Ice Lake, AMD since Zen 4.
+    Avx512,
+    /// 32 bytes at a time; nearly every x86-64 processor since 2013.
+    Avx2,
+    /// No special instructions; every processor.
+    Scalar,
+}
+
+impl Kernel {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Avx512, Self::Avx2, Self::Scalar];
+
+    /// The name that a person types.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Avx512 => "avx512",
+            Self::Avx2 => "avx2",
+            Self::Scalar => "scalar",
+        }
+    }
+
+    /// True if this processor has the instructions.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Auto | Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::is_available(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::is_available(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+
+    /// The kernel that is meant: never [`Kernel::Auto`].
+    ///
+    /// # Errors
+    /// When this processor lacks the instructions.
+    pub fn resolve(self) -> Result<Self, Error> {
+        match self {
+            Self::Auto => {
+                let best = [Self::Avx512, Self::Avx2].into_iter().find(|it| it.is_available());
+                Ok(best.unwrap_or(Self::Scalar))
+            }
+            _ if self.is_available() => Ok(self),
+            _ => {
+                let error = Error::refused("cannot count with kernel", self.name(), "this processor has it not");
+                Err(error.hint("leave the choice to the program, which takes the fastest that there is"))
+            }
+        }
+    }
+}
+
+impl std::str::FromStr for Kernel {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|it| it.name() == name);
+        found.ok_or_else(|| Error::refused("cannot count with kernel", name, "there is none of that name"))
+    }
+}
+
+/// The loops of one kernel, which the processor is known to have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Engine(Kernel);
+
+impl Engine {
+    /// The loops of `kernel`.
+    ///
+    /// # Errors
+    /// As [`Kernel::resolve`].
+    pub(super) fn new(kernel: Kernel) -> Result<Self, Error> {
+        kernel.resolve().map(Self)
+    }
+
+    /// Which kernel it is.
+    pub(super) fn kernel(self) -> Kernel {
+        self.0
+    }
+
+    /// Adds the ASCII letters and newlines of `block` to `histogram`; true if all of it is ASCII. With [`Case::Upper`] it
+    /// may count a small letter as its capital.
+    ///
+    /// It may be given bytes that somebody changes meanwhile: it looks at each once, and does the same whatever they are.
+    pub(super) fn histogram(self, block: &[u8], case: Case, histogram: &mut Histogram) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an engine of this kernel is made only where the processor has its instructions.
+            Kernel::Avx512 => unsafe { avx512::histogram(block, case, histogram) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an engine of this kernel is made only where the processor has its instructions.
+            Kernel::Avx2 => unsafe { avx2::histogram(block, case, histogram) },
+            _ => scalar::histogram(block, histogram),
+        }
+    }
+
+    /// As [`Engine::histogram`]; the answer is the block as text if all of it is ASCII.
+    pub(super) fn ascii<'a>(self, block: &'a [u8], case: Case, histogram: &mut Histogram) -> Option<&'a str> {
+        // SAFETY: ASCII is UTF-8.
+        self.histogram(block, case, histogram).then(|| unsafe { str::from_utf8_unchecked(block) })
+    }
+
+    /// `block` as text if it is valid UTF-8.
+    pub(super) fn text(self, block: &[u8]) -> Option<&str> {
+        let is_valid = match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an engine of this kernel is made only where the processor has its instructions.
+            Kernel::Avx512 => unsafe { avx512::is_utf8(block) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an engine of this kernel is made only where the processor has its instructions.
+            Kernel::Avx2 => unsafe { avx2::is_utf8(block) },
+            _ => return str::from_utf8(block).ok(),
+        };
+        // SAFETY: the kernel has found that it is UTF-8, by the rules of the standard library.
+        is_valid.then(|| unsafe { str::from_utf8_unchecked(block) })
+    }
+
+    /// Adds the code points of `text` beyond ASCII to `points`; the answer is how many code points it has in all.
+    pub(super) fn points(self, text: &str, points: &mut Points) -> u64 {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an engine of this kernel is made only where the processor has its instructions.
+            Kernel::Avx512 => unsafe { avx512::points(text, points) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an engine of this kernel is made only where the processor has its instructions.
+            Kernel::Avx2 => unsafe { avx2::points(text, points) },
+            _ => scalar::points(text, points),
+        }
+    }
+
+    /// How many words begin in `text`, where a word is a run of characters that are not White_Space; `in_word` says
+    /// whether the text before it ends within one.
+    pub(super) fn words(self, text: &str, in_word: bool) -> u64 {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an engine of this kernel is made only where the processor has its instructions.
+            Kernel::Avx512 => unsafe { avx512::words(text, in_word) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an engine of this kernel is made only where the processor has its instructions.
+            Kernel::Avx2 => unsafe { avx2::words(text, in_word) },
+            _ => scalar::words(text, in_word),
+        }
+    }
+}
+
+/// Turns masks of white space, 64 bytes at a time, into the number of words that begin.
+///
+/// A character of white space that is 2 or 3 bytes long is given as a mask of its first bytes; the others follow here.
+/// The trick of shifting the mask and counting its bits is that of fastlwc.
+#[cfg(target_arch = "x86_64")]
+struct Words {
+    /// 1 if the last byte looked at belongs to a word.
+    in_word: u64,
+    /// Bytes of the next 64 that belong to white space which began earlier.
+    spill: u64,
+    begun: u64,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Words {
+    fn new(in_word: bool) -> Self {
+        Self { in_word: in_word.into(), spill: 0, begun: 0 }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, single: u64, double: u64, triple: u64) {
+        let long = double | triple;
+        let space = single | long | long << 1 | triple << 2 | self.spill;
+        self.spill = long >> 63 | triple >> 62;
+        let word = !space;
+        self.begun += u64::from((word & !(word << 1 | self.in_word)).count_ones());
+        self.in_word = word >> 63;
+    }
+}
+
+/// `block` in two parts that are read in steps of `STEP` bytes, `WIDTH` at a time: its body, and its end in `pad` with
+/// bytes `fill` behind it. There are always some: the last step looks at at least one of them.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn padded<'a, const STEP: usize, const WIDTH: usize>(
+    block: &'a [u8],
+    fill: u8,
+    pad: &'a mut [u8; PAD],
+) -> [&'a [u8]; 2] {
+    let steps = if block.len() < WIDTH { 0 } else { (block.len() - WIDTH) / STEP + 1 };
+    let rest = &block[steps * STEP..];
+    pad.fill(fill);
+    pad[..rest.len()].copy_from_slice(rest);
+    let body = if steps == 0 { &[] } else { &block[..(steps - 1) * STEP + WIDTH] };
+    [body, &pad[..rest.len() / STEP * STEP + WIDTH]]
+}
+
+/// The numbers from 0 on.
+#[cfg(target_arch = "x86_64")]
+static IOTA: [u8; 64] = {
+    let mut numbers = [0; 64];
+    let mut at = 0;
+    while at < 64 {
+        numbers[at] = at as u8;
+        at += 1;
+    }
+    numbers
+};
+
+/// Enough for the end of a block and what is read behind it, for the widest step.
+#[cfg(target_arch = "x86_64")]
+const PAD: usize = 1024;
+
+#[cfg(test)]
+mod tests;

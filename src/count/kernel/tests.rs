@@ -1,0 +1,165 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn engines() -> impl Iterator<Item = Engine> {
+    Kernel::ALL.into_iter().filter(|it| it.is_available()).map(|it| Engine::new(it).unwrap())
+}
+
+/// What a histogram says of `block`, small letters counted with their capitals if `case` says so.
+fn histogram(engine: Engine, block: &[u8], case: Case) -> (Vec<u64>, bool) {
+    let mut histogram = Histogram::new();
+    let is_ascii = engine.ascii(block, case, &mut histogram).is_some();
+    let mut counts = vec![0; 128];
+    for (c, count) in histogram.finish() {
+        let c = if case == Case::Upper { c.to_ascii_uppercase() } else { c };
+        counts[c as usize] += count;
+    }
+    (counts, is_ascii)
+}
+
+fn plain_histogram(block: &[u8], case: Case) -> Vec<u64> {
+    let mut counts = vec![0; 128];
+    for &byte in block.iter().filter(|byte| byte.is_ascii_alphabetic() || **byte == b'\n') {
+        let byte = if case == Case::Upper { byte.to_ascii_uppercase() } else { byte };
+        counts[usize::from(byte)] += 1;
+    }
+    counts
+}
+
+fn points(engine: Engine, text: &str) -> (Vec<(char, u64)>, u64) {
+    let mut points = Points::new();
+    let count = engine.points(text, &mut points);
+    let mut found = Vec::new();
+    points.drain(|c, count| found.push((c, count)));
+    (found, count)
+}
+
+fn plain_points(text: &str) -> Vec<(char, u64)> {
+    let mut counts = std::collections::BTreeMap::new();
+    for c in text.chars().filter(|c| !c.is_ascii()) {
+        *counts.entry(c).or_default() += 1;
+    }
+    counts.into_iter().collect()
+}
+
+/// Text as it is found, and text that is not: all lengths of characters, much white space, long and short.
+fn text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "[ -~\\n]{0,90}",
+        "[а-яё ]{0,70}",
+        "[一-龥、。]{0,50}",
+        "[😀-🙏𝒜-𝒵]{0,40}",
+        // All of White_Space, and its neighbours.
+        "[\t-\r \x1c\u{85}\u{a0}\u{1680}\u{2000}-\u{200b}\u{2028}-\u{202a}\u{202f}\u{205f}\u{3000}\u{3001}]{0,9}",
+        "[\t \u{85}\u{a0}\u{1680}\u{2000}\u{200a}\u{2028}\u{202f}\u{205f}\u{3000}aß語😀]{0,80}",
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+/// Bytes that are nearly text.
+fn nearly_text() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![any::<u8>(), Just(0xe2), Just(0xed), Just(0xf0), Just(0xf4), 0x80..0xc0_u8];
+    (text(), prop::collection::vec((any::<prop::sample::Index>(), byte), 0..4), any::<prop::sample::Index>()).prop_map(
+        |(text, changes, end)| {
+            let mut bytes = text.into_bytes();
+            bytes.push(b'.');
+            for (place, byte) in changes {
+                let place = place.index(bytes.len());
+                bytes[place] = byte;
+            }
+            bytes.truncate(1 + end.index(bytes.len()));
+            bytes
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_kernel_counts_the_same_letters_and_lines(bytes in prop::collection::vec(any::<u8>(), 0..6000)) {
+        for engine in engines() {
+            for case in [Case::Upper, Case::Keep] {
+                let expected = (plain_histogram(&bytes, case), bytes.is_ascii());
+                prop_assert_eq!(histogram(engine, &bytes, case), expected, "{:?}", engine);
+            }
+        }
+    }
+
+    #[test]
+    fn every_kernel_finds_the_same_characters_and_words(text in text(), in_word: bool) {
+        let (found, words) = (plain_points(&text), scalar::words(&text, in_word));
+        let count = text.chars().count() as u64;
+        for engine in engines() {
+            prop_assert_eq!(points(engine, &text), (found.clone(), count), "{:?}", engine);
+            prop_assert_eq!(engine.words(&text, in_word), words, "{:?}", engine);
+        }
+    }
+
+    #[test]
+    fn every_kernel_takes_the_same_bytes_for_text(bytes in nearly_text()) {
+        for engine in engines() {
+            prop_assert_eq!(engine.text(&bytes), str::from_utf8(&bytes).ok(), "{:?}", engine);
+        }
+    }
+}
+
+/// Every sequence of up to three bytes after a lead byte that means something, in the places where vectors meet.
+#[test]
+fn every_kernel_knows_what_is_no_text() {
+    let heads =
+        [0x41, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff];
+    let tails = [0x41, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc2];
+    for head in heads {
+        for (second, third, fourth) in
+            tails.iter().flat_map(|a| tails.iter().flat_map(move |b| tails.map(|c| (*a, *b, c))))
+        {
+            for at in [0, 30, 61] {
+                for length in 1..=4 {
+                    let mut bytes = vec![b'x'; at];
+                    bytes.extend_from_slice(&[head, second, third, fourth][..length]);
+                    for engine in engines() {
+                        assert_eq!(engine.text(&bytes), str::from_utf8(&bytes).ok(), "{engine:?} {bytes:x?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn counters_do_not_overflow_on_one_letter_alone() {
+    for engine in engines() {
+        for (byte, length) in [(b'a', 70_000), (b'Z', 16_387), (b'\n', 70_000)] {
+            for case in [Case::Upper, Case::Keep] {
+                let block = vec![byte; length];
+                assert_eq!(histogram(engine, &block, case), (plain_histogram(&block, case), true), "{engine:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_scalar_value_is_found_once() {
+    let all: String = ('\0'..=char::MAX).collect();
+    let words = scalar::words(&all, false);
+    for engine in engines() {
+        let (found, count) = points(engine, &all);
+        assert_eq!(count, 0x11_0000 - 0x800);
+        assert!(found.iter().copied().eq(('\u{80}'..=char::MAX).map(|c| (c, 1))), "{engine:?}");
+        assert_eq!(engine.words(&all, false), words, "{engine:?}");
+        assert!(engine.text(all.as_bytes()).is_some());
+    }
+}
+
+#[test]
+fn a_kernel_has_a_name_and_is_refused_where_it_is_not() {
+    for kernel in Kernel::ALL {
+        assert_eq!(kernel.name().parse::<Kernel>().unwrap(), kernel);
+        assert_eq!(kernel.resolve().is_ok(), kernel.is_available());
+        assert!(kernel.resolve().is_ok_and(|it| it != Kernel::Auto) || kernel != Kernel::Auto);
+    }
+    let error = "mmx".parse::<Kernel>().unwrap_err().to_string();
+    assert_eq!(error, "cannot count with kernel mmx: there is none of that name");
+}

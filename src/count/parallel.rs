@@ -1,0 +1,329 @@
+//! Counting one text with several threads, which take pieces of it from one queue until there are none.
+
+use std::fs::File;
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use crate::count::counter::{is_wide, wide};
+use crate::count::file::WINDOW;
+use crate::count::{Count, Counter, Cutter, Io, Kernel, Piece, Rules, Seams, Tally, TextFile, split};
+use crate::{Error, OneLine};
+
+/// Where a text comes from.
+pub enum Source<'a> {
+    /// A file of any kind. Of a regular one the size at opening is what counts; of others, and of those that have none,
+    /// as in /proc, all that they yield.
+    Path(&'a Path),
+    /// Bytes in memory, and their name for errors.
+    Bytes(&'a str, &'a [u8]),
+    /// A stream, and its name for errors. A read that blocks delays the stop of the count.
+    Reader(&'a str, Box<dyn Read + Send + 'a>),
+}
+
+impl std::fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Self::Bytes(name, _) => f.debug_tuple("Bytes").field(name).finish(),
+            Self::Reader(name, _) => f.debug_tuple("Reader").field(name).finish(),
+        }
+    }
+}
+
+/// How a text is counted; nothing here changes what is found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Threads that count, this one among them; None for one if the text is shorter than 1 MiB, else one for each CPU
+    /// that this process may use, but no more than there are pieces.
+    pub workers: Option<NonZeroUsize>,
+    /// Bytes of a piece; None for 4 MiB of a file, or less if that leaves a worker without any, and 256 KiB of a stream.
+    pub piece: Option<NonZeroUsize>,
+    /// The instructions.
+    pub kernel: Kernel,
+    /// How the bytes of a file get into memory.
+    pub io: Io,
+}
+
+/// How far a count is, for another thread to look at, which may also stop it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    done: AtomicU64,
+    is_stopped: AtomicBool,
+}
+
+impl Progress {
+    /// Nothing is done.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Bytes counted, by all counts that were given this.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Has workers take no more pieces. The count ends with what was counted.
+    pub fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// True after [`Progress::stop`].
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Relaxed)
+    }
+}
+
+/// A count, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What was counted.
+    pub count: Count,
+    /// Bytes of the whole text, if they are known.
+    pub size: Option<u64>,
+    /// True if the count was stopped before it was done.
+    pub is_partial: bool,
+    /// Threads that counted.
+    pub workers: usize,
+    /// The instructions; never [`Kernel::Auto`].
+    pub kernel: Kernel,
+    /// How bytes got into memory; never [`Io::Auto`].
+    pub io: Io,
+}
+
+/// Counts the text of `source` by `rules`.
+///
+/// ```
+/// use ipcpipe::count::{Options, Progress, Rules, Source, count};
+/// let text = Source::Bytes("greeting", "Grüß Gott".as_bytes());
+/// let outcome = count(text, &Rules::default(), &Options::default(), &Progress::new())?;
+/// assert_eq!(outcome.count.letters[&'S'], 2);
+/// # Ok::<(), ipcpipe::Error>(())
+/// ```
+///
+/// # Errors
+/// When the text cannot be read, is UTF-16 by its byte order mark, holds invalid UTF-8 and the rules are strict, or a file
+/// became shorter while it was counted; when this processor lacks the kernel.
+pub fn count(source: Source<'_>, rules: &Rules, options: &Options, progress: &Progress) -> Result<Outcome, Error> {
+    match source {
+        Source::Bytes(name, bytes) => count_bytes(name, bytes, rules, options, progress),
+        Source::Reader(name, reader) => Feed::stream(name, reader, options).count(rules, options, progress),
+        Source::Path(path) => {
+            let name = OneLine::path(path).to_string();
+            let file = File::open(path).map_err(|error| Error::os("cannot open", &name, error))?;
+            let metadata = file.metadata().map_err(|error| Error::os("cannot count", &name, error))?;
+            if metadata.is_dir() {
+                return Err(Error::refused("cannot count", name, "it is a directory"));
+            }
+            match metadata.len() {
+                0 => Feed::stream(&name, Box::new(file), options).count(rules, options, progress),
+                _ if !metadata.is_file() => {
+                    Feed::stream(&name, Box::new(file), options).count(rules, options, progress)
+                }
+                size if size < SMALL && options.io == Io::Auto => {
+                    count_bytes(&name, &read(&file, &name, size)?, rules, options, progress)
+                }
+                size => {
+                    Feed::file(TextFile::new(file, name, size, options.io)?, options).count(rules, options, progress)
+                }
+            }
+        }
+    }
+}
+
+/// Below this size a file is read at once, and counted by one worker unless more are asked for.
+const SMALL: u64 = 1 << 20;
+/// Bytes that are read from a stream at once.
+const READ: usize = 256 << 10;
+
+fn count_bytes(
+    name: &str,
+    bytes: &[u8],
+    rules: &Rules,
+    options: &Options,
+    progress: &Progress,
+) -> Result<Outcome, Error> {
+    if is_wide(bytes) {
+        return Err(wide(name));
+    }
+    Feed::new(name.to_owned(), Data::Bytes(bytes), Some(bytes.len() as u64), options).count(rules, options, progress)
+}
+
+/// Reads a small regular file, `size` bytes long when it was opened. Some, as those of /sys, yield fewer than that.
+fn read(mut file: &File, name: &str, size: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::with_capacity(size as usize);
+    let failed = |error| Error::os("cannot read", name, error);
+    file.by_ref().take(size).read_to_end(&mut bytes).map_err(failed)?;
+    if (bytes.len() as u64) < size && file.metadata().map_err(failed)?.len() < size {
+        return Err(Error::refused("cannot count", name, "the file became shorter while it was counted"));
+    }
+    Ok(bytes)
+}
+
+enum Data<'a> {
+    Bytes(&'a [u8]),
+    File(TextFile),
+    Stream(Mutex<(Cutter, Box<dyn Read + Send + 'a>)>),
+}
+
+/// A text, and the queue of its pieces.
+struct Feed<'a> {
+    name: String,
+    data: Data<'a>,
+    size: Option<u64>,
+    workers: usize,
+    piece: u64,
+    /// Where the next piece begins.
+    cursor: AtomicU64,
+    /// Where the smallest invalid sequence begins, if there is one. What comes after it need not be counted.
+    invalid: AtomicU64,
+    /// A worker has failed.
+    is_over: AtomicBool,
+    seams: Mutex<Seams>,
+}
+
+impl<'a> Feed<'a> {
+    fn file(file: TextFile, options: &Options) -> Self {
+        let size = file.size();
+        Self::new(file.name().to_owned(), Data::File(file), Some(size), options)
+    }
+
+    fn stream(name: &str, reader: Box<dyn Read + Send + 'a>, options: &Options) -> Self {
+        Self::new(name.to_owned(), Data::Stream(Mutex::new((Cutter::new(), reader))), None, options)
+    }
+
+    fn new(name: String, data: Data<'a>, size: Option<u64>, options: &Options) -> Self {
+        let cpus = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let workers = match (options.workers, size) {
+            (Some(workers), _) => workers.get(),
+            (None, Some(size)) if size < SMALL => 1,
+            (None, _) => cpus(),
+        };
+        let piece = match (options.piece, size) {
+            (Some(piece), _) => piece.get() as u64,
+            (None, Some(size)) => size.div_ceil(workers as u64).clamp(1, WINDOW),
+            (None, None) => READ as u64,
+        };
+        let workers = size.map_or(workers, |size| workers.min(size.div_ceil(piece).max(1) as usize));
+        let (cursor, invalid) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
+        Self { name, data, size, workers, piece, cursor, invalid, is_over: false.into(), seams: Mutex::default() }
+    }
+
+    /// Counts with all workers, the calling thread among them.
+    fn count(self, rules: &Rules, options: &Options, progress: &Progress) -> Result<Outcome, Error> {
+        let first = Counter::new(rules, options.kernel)?;
+        let kernel = first.kernel();
+        let mut tally = Tally::default();
+        let workers = thread::scope(|scope| {
+            let work = || self.work(Counter::new(rules, kernel)?, progress);
+            // With fewer threads than were wanted the count is the same.
+            let spawn = |_| thread::Builder::new().name("count".to_owned()).spawn_scoped(scope, work).ok();
+            let others: Vec<_> = (1..self.workers).map_while(spawn).collect();
+            let workers = 1 + others.len();
+            let mut results = vec![self.work(first, progress)];
+            results.extend(
+                others.into_iter().map(|it| it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+            );
+            for result in results {
+                tally.merge(result?);
+            }
+            Ok::<_, Error>(workers)
+        })?;
+        self.outcome(tally, rules, workers, kernel)
+    }
+
+    fn outcome(self, tally: Tally, rules: &Rules, workers: usize, kernel: Kernel) -> Result<Outcome, Error> {
+        let (size, io) = match self.data {
+            Data::Bytes(_) => (self.size, Io::Read),
+            Data::File(file) => (self.size, file.io()),
+            Data::Stream(stream) => (unlocked(stream).0.size(), Io::Read),
+        };
+        if let Some(invalid) = tally.invalid {
+            return Err(invalid.error(&self.name, size.unwrap_or(u64::MAX)));
+        }
+        let is_partial = size != Some(tally.totals.bytes);
+        let count = tally.finish(unlocked(self.seams), rules);
+        Ok(Outcome { count, size, is_partial, workers, kernel, io })
+    }
+
+    /// What one worker does.
+    fn work(&self, mut counter: Counter, progress: &Progress) -> Result<Tally, Error> {
+        let mut buffer = Vec::new();
+        while !progress.is_stopped() && !self.is_over.load(Ordering::Relaxed) {
+            let mut seams = Seams::default();
+            match self.next(&mut counter, &mut seams, &mut buffer) {
+                Ok(0) => break,
+                Ok(bytes) => progress.done.fetch_add(bytes, Ordering::Relaxed),
+                Err(error) => {
+                    self.is_over.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+            };
+            if let Some(invalid) = counter.invalid() {
+                self.invalid.fetch_min(invalid.offset, Ordering::Relaxed);
+            }
+            locked(&self.seams).merge(seams);
+        }
+        Ok(counter.finish())
+    }
+
+    /// Counts the next piece; the answer is its size, 0 when there is none.
+    fn next(&self, counter: &mut Counter, seams: &mut Seams, buffer: &mut Vec<u8>) -> Result<u64, Error> {
+        if let Data::Stream(stream) = &self.data {
+            return self.next_read(stream, counter, seams, buffer);
+        }
+        let size = self.size.unwrap_or(0);
+        let start = self.cursor.fetch_add(self.piece, Ordering::Relaxed);
+        if start >= size || start > self.invalid.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
+        let end = size.min(start + self.piece);
+        match &self.data {
+            Data::File(file) => file.count(start..end, counter, seams)?,
+            Data::Bytes(bytes) => {
+                let [from, to] = [start, end].map(|at| split::boundary(bytes, at as usize));
+                seams.add(counter.count(Piece { offset: from as u64, bytes: &bytes[from..to] }));
+            }
+            Data::Stream(_) => {}
+        }
+        Ok(end - start)
+    }
+
+    fn next_read(
+        &self,
+        stream: &Mutex<(Cutter, Box<dyn Read + Send + 'a>)>,
+        counter: &mut Counter,
+        seams: &mut Seams,
+        buffer: &mut Vec<u8>,
+    ) -> Result<u64, Error> {
+        let offset = {
+            let (cutter, reader) = &mut *locked(stream);
+            let next = cutter.next(reader, self.piece as usize, buffer);
+            let offset = next.map_err(|error| Error::os("cannot read", &self.name, error))?;
+            if cutter.is_wide() {
+                return Err(wide(&self.name));
+            }
+            offset
+        };
+        match offset {
+            None => return Ok(0),
+            Some(offset) if offset > self.invalid.load(Ordering::Relaxed) => return Ok(0),
+            Some(offset) => seams.add(counter.count(Piece { offset, bytes: buffer })),
+        }
+        Ok(buffer.len() as u64)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn unlocked<T>(mutex: Mutex<T>) -> T {
+    mutex.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
