@@ -7,6 +7,7 @@ mod error;
 pub mod manager;
 pub mod pipeline;
 pub mod record;
+pub mod spread;
 pub mod stage;
 pub mod sys;
 

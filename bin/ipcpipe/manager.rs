@@ -13,6 +13,7 @@
 //! `wait` passes on the exit status of the first target that ended badly, or 128 and its signal.
 
 mod attach;
+mod count;
 pub(crate) mod grammar;
 pub(crate) mod help;
 mod host;
@@ -50,6 +51,8 @@ pub(crate) struct Status(u8);
 impl Status {
     /// As asked for.
     pub(crate) const DONE: Self = Self(0);
+    /// The command line makes no sense.
+    const USAGE: Self = Self(2);
     /// An operation failed.
     const FAILED: Self = Self(1);
 }
@@ -64,6 +67,10 @@ impl From<Status> for ExitCode {
 pub(crate) fn run(args: &ManagerArgs) -> Status {
     let ManagerArgs { options, keep_going, log, .. } = args;
     let script = |source: Source<'_>| script::run(&source, *keep_going, options, log);
+    if options.format == Some(grammar::Form::Csv) && !matches!(args.surface, Some(Surface::Verb(_))) {
+        complain("only count has --format csv; choose text or json");
+        return Status::USAGE;
+    }
     let outcome = match (&args.surface, &args.command, &args.file) {
         (Some(surface), ..) => on(surface, args),
         (None, Some(text), _) => script(Source::Text(text)),
@@ -86,6 +93,7 @@ fn on(surface: &Surface, args: &ManagerArgs) -> Result<Status, Error> {
         Surface::Logd(args) => logd::run(args),
         Surface::Job(job) => job::run(job),
         Surface::Guard => job::guard(),
+        Surface::Counter(counter) => count::be_worker(counter),
         Surface::Verb(words) => oneshot::run(words, options),
     }
 }

@@ -13,6 +13,8 @@ use ipcpipe::stage::Latency;
 
 use crate::args::Format;
 
+pub(crate) use self::number::{bytes, time};
+
 /// Appends one state and a newline to `out`; a buffer that is reused makes this free of allocations.
 pub(crate) fn state(out: &mut Vec<u8>, format: Format, statistics: &Statistics) {
     match format {

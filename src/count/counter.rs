@@ -248,7 +248,7 @@ pub(super) fn is_wide(bytes: &[u8]) -> bool {
 }
 
 /// The error for a text named `name` that is not UTF-8 from its first bytes on.
-pub(super) fn wide(name: &str) -> Error {
+pub(crate) fn wide(name: &str) -> Error {
     let error = Error::refused("cannot count", name, "it is UTF-16 or UTF-32 by its byte order mark, not UTF-8");
     error.hint("convert it with 'iconv -f UTF-16 -t UTF-8'")
 }

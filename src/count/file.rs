@@ -47,8 +47,11 @@ impl TextFile {
         Self::new(file, name, metadata.len(), io)
     }
 
-    /// Takes `file`, a regular one of `size` bytes.
-    pub(super) fn new(file: File, name: String, size: u64, io: Io) -> Result<Self, Error> {
+    /// Takes `file`, a regular one, of which the first `size` bytes are the text; `name` is what errors call it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not UTF-8 by its first bytes.
+    pub fn new(file: File, name: String, size: u64, io: Io) -> Result<Self, Error> {
         let file = Self { file, name, size, io, choice: Choice::new(io, size) };
         let mut first = [0; 4];
         let known = size.min(4) as usize;

@@ -15,6 +15,7 @@ mod letters;
 #[cfg(test)]
 mod oracle;
 mod parallel;
+mod sample;
 mod seam;
 mod split;
 mod stream;
@@ -23,12 +24,14 @@ mod words;
 
 use crate::Error;
 
+pub(crate) use counter::wide;
 pub use counter::{Counter, Piece};
 pub use file::TextFile;
 pub use io::Io;
 pub use kernel::Kernel;
 pub use letters::{Case, LETTERS_UNICODE, Letters};
 pub use parallel::{Options, Outcome, Progress, Source, count};
+pub use sample::write_sample;
 pub use seam::{Edge, Seams};
 pub use stream::Cutter;
 pub use tally::{Count, Invalid, Tally, Totals};

@@ -68,6 +68,11 @@ impl Progress {
         self.done.load(Ordering::Relaxed)
     }
 
+    /// Notes that so many more bytes were counted.
+    pub fn add(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Has workers take no more pieces. The count ends with what was counted.
     pub fn stop(&self) {
         self.is_stopped.store(true, Ordering::Relaxed);

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -89,6 +90,9 @@ impl Child {
             }
             _ => Error::os("cannot start", &program, error),
         };
+        // What is open for this child is open for every child that another thread spawns at the same moment.
+        static SPAWNING: Mutex<()> = Mutex::new(());
+        let _alone = SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
         let open = Inheritable::new(fds).map_err(failed)?;
         let process = command.spawn().map_err(failed)?;
         drop(open);
@@ -211,6 +215,18 @@ fn decode(status: libc::c_int) -> Status {
         Status::Killed(libc::WTERMSIG(status))
     } else {
         Status::Exited(libc::WEXITSTATUS(status))
+    }
+}
+
+impl Usage {
+    /// What this process has used so far, all its threads together.
+    #[must_use]
+    pub fn own() -> Self {
+        // SAFETY: rusage is plain numbers, for which all zero bytes are a value.
+        let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+        // SAFETY: the pointer is to a live local. The call fails only for a pointer or a whom that is none.
+        unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+        Self::from(&usage)
     }
 }
 

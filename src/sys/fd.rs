@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
 use nix::unistd::pipe2;
 
@@ -25,6 +26,14 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
             _ => error,
         }
     })
+}
+
+/// A file that is in memory and nowhere else (memfd_create(2)); `name` is what /proc shows.
+///
+/// # Errors
+/// EMFILE or ENOMEM.
+pub fn memory_file(name: &str) -> io::Result<OwnedFd> {
+    Ok(memfd_create(name, MFdFlags::MFD_CLOEXEC)?)
 }
 
 /// Descriptors that the next child inherits, for as long as this guard lives.

@@ -5,6 +5,7 @@ pub mod child;
 pub mod clock;
 pub mod fd;
 pub mod handle;
+pub mod input;
 pub(crate) mod map;
 pub mod proc;
 pub mod process;

@@ -72,6 +72,15 @@ pub fn thread_stat(tid: u32) -> Option<Stat> {
     read_stat(&format!("/proc/self/task/{tid}/stat")).map(|(stat, _)| stat)
 }
 
+/// Anonymous memory of this process that is resident now, in KiB: what it has allocated, without pages of files. None where
+/// the kernel does not say (before 4.5).
+#[must_use]
+pub fn own_anonymous_kib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
 /// Every process that there is, zombies too, in the order of their pids. One that lived from the beginning to the end of
 /// the call is among them for certain, which [`children`] does not promise. Takes some microseconds for each process.
 #[must_use]

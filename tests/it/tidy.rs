@@ -14,13 +14,14 @@ const UNSAFE: [&str; 6] = [
 ];
 
 /// Which rooms of the library each room may look into.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
     ("error", &[]),
     ("record", &[]),
     ("sys", &["error"]),
     ("channel", &["error", "record", "sys"]),
     ("stage", &["error", "record", "channel"]),
     ("count", &["error", "sys"]),
+    ("spread", &["error", "record", "channel", "count", "sys"]),
     ("manager", &["error", "sys"]),
     ("pipeline", &["error", "record", "channel", "stage", "sys"]),
 ];

@@ -4,6 +4,7 @@
 //! A verb with its options is defined once, for parsing, help and completion; [`parse`] lowers it to what a manager
 //! understands.
 
+mod count;
 mod create;
 mod explain;
 #[cfg(test)]
@@ -19,9 +20,10 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use ipcpipe::manager::protocol::{Code, Refusal};
 use ipcpipe::manager::{Command, Kind, Selector, Targets};
 
+pub(crate) use self::count::{Chart, CountArgs, Mode, Sample, Sort};
 use self::create::Create;
 pub(crate) use self::explain::{help_of, refusal};
-use crate::args::{Format, When};
+use crate::args::When;
 use crate::units;
 
 /// One command with the options that every command takes.
@@ -46,11 +48,25 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, global = true)]
     pub(crate) socket: Option<PathBuf>,
     /// Form of what is printed: lines for a person, or one JSON object a line.
-    #[arg(long, value_enum, global = true)]
-    pub(crate) format: Option<Format>,
+    // The pipeline has a --format of another kind, and clap knows options by their ids.
+    #[arg(id = "form", long = "format", value_name = "FORMAT", value_enum, global = true)]
+    pub(crate) format: Option<Form>,
     /// Say nothing about what was done as asked.
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+}
+
+/// Who reads what is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// Lines for a person.
+    #[value(alias = "table")]
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// Lines for a spreadsheet, of count.
+    #[value(hide = true)]
+    Csv,
 }
 
 impl Options {
@@ -148,6 +164,9 @@ pub(crate) enum Verb {
     },
     /// Remove targets that have ended from the list.
     Forget(TargetArgs),
+    /// Count the letters of texts; done here, without a manager.
+    #[command(after_help = count::NOTES)]
+    Count(Box<CountArgs>),
     /// Carry out a command and print how long it took.
     Time {
         /// The command.
@@ -253,10 +272,21 @@ impl Verb {
             Self::Clear => Command::Clear,
             Self::Exit => Command::Exit,
             Self::Names => Command::Names,
+            Self::Count(_) => {
+                return Err(usage("counting is for the client to do: 'ipcpipe manager count' runs without a manager"));
+            }
             Self::Help { .. } | Self::Save { .. } | Self::Source { .. } | Self::Time { .. } => {
                 return Err(usage("this is for the client to do, and a manager cannot"));
             }
         })
+    }
+}
+
+/// Only count has numbers for a spreadsheet.
+pub(crate) fn check(verb: &Verb, options: &Options) -> Result<(), clap::Error> {
+    match (verb, options.format) {
+        (Verb::Count(_), _) | (_, None | Some(Form::Text | Form::Json)) => Ok(()),
+        (_, Some(Form::Csv)) => Err(usage("only count has --format csv; choose text or json")),
     }
 }
 

@@ -7,13 +7,14 @@ use super::{Status, grammar, session};
 use crate::shell;
 
 /// Verbs by what they are for; the first group is all that a newcomer needs.
-pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
+pub(crate) const GROUPS: [(&str, &[&str]); 7] = [
     ("To begin with", &["create", "list", "pause", "resume", "terminate", "wait", "logs", "help", "quit"]),
     ("Drive", &["kill", "restart", "signal"]),
     ("Look", &["show", "why", "events"]),
     ("Keep", &["save", "source", "forget"]),
     ("Measure", &["time"]),
     ("End", &["clear", "exit"]),
+    ("Local", &["count"]),
 ];
 
 /// What stands under the table.

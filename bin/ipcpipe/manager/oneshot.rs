@@ -6,9 +6,9 @@ use clap::{CommandFactory, FromArgMatches};
 use ipcpipe::Error;
 use ipcpipe::manager::client::Client;
 
-use super::grammar::{self, Line, Options, Verb};
+use super::grammar::{self, CountArgs, Line, Options, Verb};
 use super::session::{self, Session};
-use super::{Status, help, host, options};
+use super::{Status, count, help, host, options};
 
 /// Carries out the command that `words` are.
 pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> {
@@ -23,7 +23,11 @@ pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> 
         anstream::ColorChoice::from(color).write_global();
     }
     let options = line.options.or(outer);
+    if let Err(error) = grammar::check(&line.verb, &options) {
+        return Ok(answer(words, error, &options));
+    }
     match line.verb {
+        Verb::Count(args) => Ok(count(&args, &options)),
         Verb::Help { words } => Ok(super::settle(help::print(&words), None)),
         Verb::Names => Ok(names(words, &options)),
         _ => command(words, &options),
@@ -46,6 +50,14 @@ fn command(words: &[OsString], options: &Options) -> Result<Status, Error> {
             Ok(super::settle(status, session.stopped_by))
         }
         Err(refusal) => Ok(super::settle(session::refuse(options, None, refusal), None)),
+    }
+}
+
+/// Counts without a manager.
+fn count(args: &CountArgs, options: &Options) -> Status {
+    match count::run(args, options, None) {
+        Ok(ended) => super::settle(Ok(ended.status), ended.stopped_by),
+        Err(lost) => super::settle(Err(lost), None),
     }
 }
 

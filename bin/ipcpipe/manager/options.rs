@@ -8,6 +8,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Subcommand, ValueHint};
 use ipcpipe::manager::Sink;
 
+use super::count::CounterArgs;
 use super::grammar::{self, Options};
 use crate::units;
 
@@ -64,6 +65,9 @@ pub(crate) enum Surface {
     /// Be the guard of a manager, which talks to it on stdin.
     #[command(hide = true)]
     Guard,
+    /// Be a worker of a count.
+    #[command(hide = true)]
+    Counter(Box<CounterArgs>),
     /// A verb; the grammar reads its words.
     #[command(external_subcommand)]
     Verb(Vec<OsString>),

@@ -19,13 +19,12 @@ use ipcpipe::sys::wait::{self, Interest};
 use ipcpipe::{Error, OneLine};
 
 use super::Status;
-use super::grammar::Options;
+use super::grammar::{Form, Options};
 use super::host::{self, Extras, Host, Public};
 use super::options::ServeArgs;
 use super::repl::QUIT_SOON;
 use super::session::request;
 use super::view::write;
-use crate::args::Format;
 
 /// What a detached manager reports when it answers; anything else is why it does not.
 const READY: &str = "ready\n";
@@ -131,7 +130,7 @@ fn detach(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<Status, Er
 
 fn announce(pid: u32, path: &str, options: &Options) -> Result<(), Error> {
     let line = match options.format {
-        Some(Format::Json) => {
+        Some(Form::Json) => {
             format!("{}\n", serde_json::json!({"v": 1, "type": "manager", "pid": pid, "socket": path}))
         }
         _ if options.quiet => return Ok(()),

@@ -16,10 +16,10 @@ use ipcpipe::sys::signal::{self, Signals};
 use ipcpipe::sys::wait::{self, Interest};
 use ipcpipe::{Error, OneLine};
 
-use super::grammar::{self, Options, Verb};
+use super::grammar::{self, CountArgs, Options, Verb};
 use super::script::{self, Place};
 use super::view::{Shape, View};
-use super::{Status, help};
+use super::{Status, count, help};
 
 /// How deep files of commands may include each other.
 const DEPTH: usize = 16;
@@ -70,7 +70,11 @@ impl Session {
             Err(error) => return self.answer_locally(words, error, place),
         };
         let options = line.options.or(&self.options);
+        if let Err(error) = grammar::check(&line.verb, &options) {
+            return refuse(&options, place, grammar::refusal(words, error));
+        }
         match line.verb {
+            Verb::Count(args) => self.count(&args, &options, place),
             Verb::Help { words } => help::print(&words),
             Verb::Source { file } => self.source(&file, &options, place),
             Verb::Save { file: Some(file) } => self.save(&file, &options, place),
@@ -80,6 +84,15 @@ impl Session {
                 Err(error) => refuse(&options, place, grammar::refusal(words, error)),
             },
         }
+    }
+
+    /// Counts here: the manager has no part in it. Ctrl-C ends the count and not this program.
+    fn count(&mut self, args: &CountArgs, options: &Options, place: Option<&Place>) -> Result<Status, Lost> {
+        let place = place.map(ToString::to_string);
+        let ended = count::run(args, options, place.as_deref())?;
+        // The signals were heard by the count, and came here too.
+        self.was_interrupted();
+        Ok(if ended.stopped_by.is_some() { Status(Code::Interrupted.exit()) } else { ended.status })
     }
 
     /// Help that was asked for with `--help`, or a usage error.

@@ -5,9 +5,8 @@ use std::io::{self, Write};
 
 use ipcpipe::manager::protocol::{Answer, Code, Refusal};
 
-use super::grammar::Options;
+use super::grammar::{Form, Options};
 use super::{render, words};
-use crate::args::Format;
 use crate::message;
 
 /// How the answers to one command are shown.
@@ -42,7 +41,7 @@ pub(crate) enum Shape {
 impl View {
     /// Shows answers as `options` say.
     pub(crate) fn new(options: &Options, shape: Shape, place: Option<String>) -> Self {
-        let json = options.format == Some(Format::Json);
+        let json = options.format == Some(Form::Json);
         Self { json, quiet: options.quiet, shape, rows: Vec::new(), place }
     }
 

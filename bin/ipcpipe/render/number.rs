@@ -50,7 +50,7 @@ impl Serialize for Number {
 }
 
 /// A time in the unit that suits it: `820 ns`, `21.3 µs`, `12.8 s`, `1h 2m 5s`.
-pub(super) fn time(duration: Duration) -> String {
+pub(crate) fn time(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
     match (hours, minutes) {
@@ -66,7 +66,7 @@ pub(super) fn rate(per_second: f64) -> String {
 }
 
 /// An amount of memory: `48 B`, `2.25 MiB`.
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     scaled(bytes as f64, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
 }
 

@@ -1,0 +1,48 @@
+//! `count --merge`: what other runs have counted, perhaps on other machines, together.
+
+use std::fs;
+use std::path::Path;
+
+use ipcpipe::{Error, OneLine};
+
+use super::doc::{Doc, Item, Stats};
+use crate::manager::grammar::CountArgs;
+
+/// Adds up the documents that `args` name.
+pub(super) fn merge(args: &CountArgs) -> Result<Doc, Error> {
+    let docs = args.merge.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut docs = docs.into_iter().zip(&args.merge);
+    let Some((mut sum, first)) = docs.next() else {
+        return Err(Error::refused("cannot add up", "nothing", "no file was named"));
+    };
+    for (doc, path) in docs {
+        let [ours, theirs] = [&sum, &doc].map(|it| (&it.unicode, &it.letters_rule, &it.case));
+        if ours != theirs {
+            let why = format!("it was counted by other rules than {}", OneLine::path(first));
+            let error = Error::refused("cannot add", OneLine::path(path), why);
+            return Err(error.hint("count again with the same --letters, --case and version of this program"));
+        }
+        sum.files.extend(doc.files);
+    }
+    // What is rare in each may be frequent in all, so the most frequent words of all are not known.
+    sum.files.iter_mut().for_each(|item| item.words = None);
+    let has_stats = sum.files.iter().all(|item| item.stats.is_some());
+    sum.total = Item { stats: has_stats.then(Stats::default), ..Item::default() };
+    for item in &sum.files {
+        sum.total.add(item);
+    }
+    sum.metrics = None;
+    Ok(sum)
+}
+
+fn read(path: &Path) -> Result<Doc, Error> {
+    let name = OneLine::path(path);
+    let text = fs::read(path).map_err(|error| Error::os("cannot read", &name, error))?;
+    let doc =
+        serde_json::from_slice::<Doc>(&text).map_err(|error| Error::refused("cannot add", &name, error.to_string()));
+    let doc = doc.map_err(|error| error.hint("--merge takes what 'count --format json' prints"))?;
+    match doc.flaw() {
+        Some(flaw) => Err(Error::refused("cannot add", name, flaw)),
+        None => Ok(doc),
+    }
+}
