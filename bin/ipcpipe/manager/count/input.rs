@@ -49,7 +49,7 @@ impl Input {
             From::Path(path) => fs::metadata(path).ok()?,
             From::Sample(file) => file.metadata().ok()?,
         };
-        metadata.is_file().then(|| metadata.len()).filter(|size| *size > 0)
+        metadata.is_file().then_some(metadata.len()).filter(|size| *size > 0)
     }
 
     /// The path by which another process finds it; None for standard input.

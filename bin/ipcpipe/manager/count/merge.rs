@@ -37,9 +37,9 @@ pub(super) fn merge(args: &CountArgs) -> Result<Doc, Error> {
 
 fn read(path: &Path) -> Result<Doc, Error> {
     let name = OneLine::path(path);
-    let text = fs::read(path).map_err(|error| Error::os("cannot read", &name, error))?;
+    let text = fs::read(path).map_err(|error| Error::os("cannot read", name, error))?;
     let doc =
-        serde_json::from_slice::<Doc>(&text).map_err(|error| Error::refused("cannot add", &name, error.to_string()));
+        serde_json::from_slice::<Doc>(&text).map_err(|error| Error::refused("cannot add", name, error.to_string()));
     let doc = doc.map_err(|error| error.hint("--merge takes what 'count --format json' prints"))?;
     match doc.flaw() {
         Some(flaw) => Err(Error::refused("cannot add", name, flaw)),

@@ -105,6 +105,6 @@ mod tests {
             from: "pipe:5:work-1".into(),
             to: "mq:6:/x".into(),
         };
-        assert_eq!(counter, expected);
+        assert_eq!(*counter, expected);
     }
 }
