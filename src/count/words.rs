@@ -55,7 +55,7 @@ impl Frequencies {
     /// Adds the words of a text that nothing goes before or after.
     pub(super) fn add_text(&mut self, text: &str) {
         let mut rest = text;
-        while let Some(start) = rest.find(char::is_alphabetic) {
+        while let Some(start) = start_of_word(rest) {
             rest = &rest[start..];
             let end = end_of_word(rest);
             self.add(&rest[..end]);
@@ -77,18 +77,34 @@ pub fn top(words: HashMap<String, u64>, most: usize) -> Vec<(String, u64)> {
     words
 }
 
+/// Where the first word of `text` begins.
+fn start_of_word(text: &str) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        // Most of a text is ASCII, which needs no table of Unicode.
+        at += text.as_bytes()[at..].iter().position(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii())?;
+        let c = text[at..].chars().next()?;
+        if c.is_alphabetic() {
+            return Some(at);
+        }
+        at += c.len_utf8();
+    }
+}
+
 /// Where the word that `text` begins with ends.
 fn end_of_word(text: &str) -> usize {
-    let mut end = 0;
-    let mut chars = text.char_indices().peekable();
-    while let Some((place, c)) = chars.next() {
-        let joins = is_apostrophe(c) && chars.peek().is_some_and(|(_, next)| next.is_alphabetic());
+    let mut at = 0;
+    loop {
+        let rest = &text.as_bytes()[at..];
+        at += rest.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let mut chars = text[at..].chars();
+        let Some(c) = chars.next() else { return at };
+        let joins = is_apostrophe(c) && chars.next().is_some_and(char::is_alphabetic);
         if !is_inner(c) && !joins {
-            break;
+            return at;
         }
-        end = place + c.len_utf8();
+        at += c.len_utf8();
     }
-    end
 }
 
 fn is_apostrophe(c: char) -> bool {
