@@ -9,6 +9,8 @@
 
 mod counter;
 mod file;
+#[cfg(test)]
+mod file_tests;
 mod io;
 mod kernel;
 mod letters;

@@ -233,6 +233,24 @@ mod tests {
     }
 
     #[test]
+    fn a_fault_elsewhere_goes_where_it_would_have_gone() {
+        use std::os::unix::process::ExitStatusExt as _;
+        const DIES: &str = "IPCPIPE_TEST_DIES_OF_SIGBUS";
+        if std::env::var_os(DIES).is_some() {
+            let file = file(&[7; 8192]);
+            let window = Window::new(file.as_fd(), 0, 8192).unwrap();
+            // Forgotten, the window is a mapping like any other.
+            WINDOW.set(Guarded { start: 0, end: 0, was_cut: false });
+            file.set_len(0).unwrap();
+            return window.copy(0, &mut [0]);
+        }
+        let name = "sys::map::tests::a_fault_elsewhere_goes_where_it_would_have_gone";
+        let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = test.args(["--exact", name]).env(DIES, "1").output().unwrap();
+        assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{output:?}");
+    }
+
+    #[test]
     #[should_panic(expected = "outside a window")]
     fn nothing_outside_a_window_is_copied() {
         let file = file(&[7; 100]);

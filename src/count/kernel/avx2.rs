@@ -65,13 +65,14 @@ fn add(block: &[u8], rows: &Rows, histogram: &mut Histogram) {
     let mut pad = [0; PAD];
     for part in padded::<512, 512>(block, 0, &mut pad) {
         for strip in part.as_chunks::<512>().0 {
-            let mut places = [[_mm256_setzero_si256(); STRIP]; 2];
-            for at in 0..STRIP {
-                let vector = load(strip, 32 * at);
+            let [mut in_first, mut in_second] = [[_mm256_setzero_si256(); STRIP]; 2];
+            for ((vector, one), other) in strip.as_chunks::<32>().0.iter().zip(&mut in_first).zip(&mut in_second) {
+                let vector = load(vector, 0);
                 let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(vector), half);
-                places[0][at] = _mm256_or_si256(vector, _mm256_shuffle_epi8(first, upper));
-                places[1][at] = _mm256_or_si256(vector, _mm256_shuffle_epi8(second, upper));
+                *one = _mm256_or_si256(vector, _mm256_shuffle_epi8(first, upper));
+                *other = _mm256_or_si256(vector, _mm256_shuffle_epi8(second, upper));
             }
+            let places = [in_first, in_second];
             for group in 0..4 {
                 let letters = |at: usize| _mm256_shuffle_epi8(bits[group % 2], places[group / 2][at]);
                 let sixteens = add_up(&mut columns[group], letters);
@@ -107,16 +108,16 @@ fn full_adder(a: __m256i, b: __m256i, c: __m256i) -> (__m256i, __m256i) {
 fn add_up(columns: &mut [__m256i; 4], vector: impl Fn(usize) -> __m256i) -> __m256i {
     let [mut ones, mut twos, mut fours, mut eights] = *columns;
     let mut carried_eights = [ones; 2];
-    for eight in 0..2 {
+    for (eight, carried_eight) in carried_eights.iter_mut().enumerate() {
         let mut carried_fours = [ones; 2];
-        for four in 0..2 {
+        for (four, carried_four) in carried_fours.iter_mut().enumerate() {
             let at = 8 * eight + 4 * four;
             let (two, one) = full_adder(ones, vector(at), vector(at + 1));
             let (other_two, one) = full_adder(one, vector(at + 2), vector(at + 3));
-            (carried_fours[four], twos) = full_adder(twos, two, other_two);
+            (*carried_four, twos) = full_adder(twos, two, other_two);
             ones = one;
         }
-        (carried_eights[eight], fours) = full_adder(fours, carried_fours[0], carried_fours[1]);
+        (*carried_eight, fours) = full_adder(fours, carried_fours[0], carried_fours[1]);
     }
     let sixteens;
     (sixteens, eights) = full_adder(eights, carried_eights[0], carried_eights[1]);
