@@ -6,8 +6,6 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-
 use crate::Error;
 use crate::channel::Endpoint;
 use crate::count::{Counter, Io, Kernel, Piece, Rules, Seams, TextFile};
@@ -121,9 +119,9 @@ fn take_up(station: &Station) -> Result<(), Error> {
     let set_up = |error: io::Error| Error::os("cannot set up", &station.name, error);
     process::set_name(&station.name).map_err(set_up)?;
     // The lead hears them and says what is to be done. SIGTERM comes to one process alone, and ends it.
-    signal::ignore(&[Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGPIPE]).map_err(set_up)?;
+    signal::ignore(&signal::LEFT_TO_OTHERS).map_err(set_up)?;
     signal::unblock(&signal::REQUESTS).map_err(set_up)?;
-    process::on_parent_death(Signal::SIGKILL).map_err(set_up)?;
+    process::on_parent_death(signal::DEATH).map_err(set_up)?;
     let lead = Guardian { pid: station.launcher, grace: Duration::ZERO };
     if lead.is_alive() { Ok(()) } else { Err(Error::refused("cannot start", &station.name, "its launcher is gone")) }
 }

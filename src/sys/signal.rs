@@ -25,6 +25,13 @@ pub fn requests() -> impl Iterator<Item = Signal> {
 /// The requests that ask a server to end, for one that takes SIGHUP for a wish to open its files anew.
 pub const ENDS: [Signal; 3] = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
+/// What a process leaves to the one that it works for: the keys that a terminal tells all its programs of, its going away,
+/// and a write that nobody reads, which is an error then.
+pub const LEFT_TO_OTHERS: [Signal; 4] = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGPIPE];
+
+/// Ends a process at once; for [`on_parent_death`](crate::sys::process::on_parent_death).
+pub const DEATH: Signal = Signal::SIGKILL;
+
 /// What a terminal that goes away sends, and what asks a server to open its files anew.
 pub const HANG_UP: Signal = Signal::SIGHUP;
 

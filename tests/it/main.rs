@@ -6,6 +6,7 @@
 mod bench;
 mod cli;
 mod conformance;
+mod count;
 mod crash;
 mod logfile;
 mod manager;

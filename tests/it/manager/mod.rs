@@ -25,3 +25,6 @@ mod terminal;
 mod threads;
 mod trees;
 mod up;
+
+pub(crate) use harness::{Client, Server};
+pub(crate) use terminal::Terminal;
