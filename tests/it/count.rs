@@ -331,9 +331,10 @@ fn a_person_at_a_terminal_sees_bars() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.path("t"), "eeeeaab").unwrap();
     let mut terminal = Terminal::prompt(&sandbox);
-    let seen = terminal.says("count -q t", "B           1   14.29%");
+    let seen = terminal.says("count -q t", "\nE           4   57.14%  ");
     assert!(seen.contains("A           2   28.57%  \x1b[36m█████"), "{seen:?}");
-    let seen = terminal.says("count -q --chart never t", "B           1   14.29%\r\n");
+    terminal.sees("█\x1b[0m\r\n");
+    let seen = terminal.says("count -q --chart never t", "E           4   57.14%\r\n");
     assert!(!seen.contains('█'), "{seen:?}");
     terminal.says("list", "COMMAND\r\n");
     terminal.types("exit\r");
