@@ -39,7 +39,7 @@ pub(crate) const EXAMPLES: [(&str, &str); 5] = [
 /// count, sum, mean, min, max and standard deviation; report prints every new state. No sample is ever dropped: a slow
 /// stage slows the others down. Ctrl-C drains what is on its way, prints a summary and leaves nothing behind.
 #[derive(Debug, Parser)]
-#[command(name = "ipcpipe", version, override_usage = USAGE, args_conflicts_with_subcommands = true)]
+#[command(name = "ipcpipe", version, long_version = long_version(), override_usage = USAGE, args_conflicts_with_subcommands = true)]
 #[command(after_help = ENVIRONMENT, after_long_help = closing_words())]
 pub(crate) struct Args {
     /// What to do instead of running the pipeline.
@@ -267,6 +267,15 @@ impl From<PathBuf> for InputPath {
     fn from(path: PathBuf) -> Self {
         if path.as_os_str() == "-" { Self::Stdin } else { Self::File(path) }
     }
+}
+
+/// The version of the program, and those of Unicode by which it counts: they move with the compiler.
+fn long_version() -> String {
+    let (major, minor, update) = char::UNICODE_VERSION;
+    let (version, letters) = (clap::crate_version!(), ipcpipe::count::LETTERS_UNICODE);
+    format!(
+        "{version}\nletters of Unicode {letters}, capitals and alphabetic characters of Unicode {major}.{minor}.{update}"
+    )
 }
 
 /// The last paragraphs of the long help.

@@ -11,6 +11,9 @@ use crate::count::{Cutter, Io, TextFile, wide};
 use crate::spread::Feed;
 use crate::{Error, OneLine};
 
+/// The size that files of /sys say they have, whatever they hold. What is no larger is not worth sharing out.
+const PAGE: u64 = 4096;
+
 /// A text that several processes count.
 pub struct Text<'a> {
     pub(super) name: String,
@@ -31,8 +34,8 @@ impl std::fmt::Debug for Text<'_> {
 }
 
 impl<'a> Text<'a> {
-    /// The file at `path`: of a regular one what it holds now, of others, and of those without a size, as in /proc, all
-    /// that they yield.
+    /// The file at `path`: of a regular one what it holds now, of others, and of those that are small or without a
+    /// size, as in /proc, all that they yield.
     ///
     /// # Errors
     /// When it cannot be opened, or is a directory.
@@ -42,7 +45,7 @@ impl<'a> Text<'a> {
         let metadata = file.metadata().map_err(|error| Error::os("cannot count", &name, error))?;
         match metadata.len() {
             _ if metadata.is_dir() => Err(Error::refused("cannot count", name, "it is a directory")),
-            size if size > 0 && metadata.is_file() => Ok(Self { name, size: Some(size), data: Data::File(file) }),
+            size if size > PAGE && metadata.is_file() => Ok(Self { name, size: Some(size), data: Data::File(file) }),
             _ => Ok(Self::stream(&name, Box::new(file))),
         }
     }

@@ -77,7 +77,10 @@ fn help_and_version_go_to_stdout() {
         assert!(help.contains(word), "{word} is not in the help");
     }
     assert!(!help.lines().any(|line| line.trim_start().starts_with("stage ")), "the hidden command is shown");
-    assert_eq!(sandbox.run("--version").exited(0).stdout, format!("ipcpipe {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(sandbox.run("-V").exited(0).stdout, format!("ipcpipe {}\n", env!("CARGO_PKG_VERSION")));
+    let version = sandbox.run("--version").exited(0).stdout;
+    let begin = format!("ipcpipe {}\nletters of Unicode 17.", env!("CARGO_PKG_VERSION"));
+    assert!(version.starts_with(&begin) && version.lines().count() == 2, "{version}");
 }
 
 #[test]

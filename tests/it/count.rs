@@ -100,6 +100,9 @@ fn odd_files_are_counted_as_they_are() {
         assert!(
             counted(&sandbox, &format!("--mode {mode} /proc/self/status"))["total"]["letters"].as_u64() > Some(100)
         );
+        // It says that it has 4096 bytes, and has a few.
+        let found = counted(&sandbox, &format!("--mode {mode} -w 2 /sys/devices/system/cpu/online"));
+        assert!((1..4096).contains(&found["total"]["bytes"].as_u64().unwrap()), "{found}");
         let line = format!("mkfifo f; (sleep 0.1; printf 'abc' > f) & $IPCPIPE manager count --mode {mode} -q f; rm f");
         let run = Running::of(&mut sandbox.shell(&line)).finish().exited(0);
         assert!(run.stdout.starts_with("f: 3 letters, 3 distinct\n"), "{}\n{}", run.stdout, run.stderr);
