@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::session::Lost;
-use super::{Status, grammar, session};
+use super::{Status, grammar, options, session};
 use crate::shell;
 
 /// Verbs by what they are for; the first group is all that a newcomer needs.
@@ -13,7 +13,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 6] = [
     ("Look", &["show", "why", "events"]),
     ("Keep", &["save", "source", "forget"]),
     ("Measure", &["time"]),
-    ("End", &["clear", "exit"]),
+    ("End", &["detach", "clear", "exit"]),
 ];
 
 /// What stands under the table.
@@ -27,7 +27,7 @@ pub(crate) fn print(words: &[OsString]) -> Result<Status, Lost> {
     if words.is_empty() {
         return show(&table());
     }
-    let mut definition = grammar::definition();
+    let mut definition = options::whole();
     definition.build();
     let mut command = &mut definition;
     for word in words {
@@ -70,8 +70,15 @@ pub(crate) fn verbs() -> impl Iterator<Item = (String, String)> {
     let definition = grammar::definition();
     GROUPS.into_iter().flat_map(|(_, verbs)| verbs).map(move |verb| {
         let command = definition.find_subcommand(verb).expect("the groups hold verbs of the grammar");
-        (usage(command), command.get_about().map(ToString::to_string).unwrap_or_default())
+        (usage(command), about(command))
     })
+}
+
+/// What a verb does, and what else it is called.
+fn about(command: &clap::Command) -> String {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let others: Vec<_> = command.get_visible_aliases().collect();
+    if others.is_empty() { about } else { format!("{about} (also: {})", others.join(", ")) }
 }
 
 /// A verb and what it needs.

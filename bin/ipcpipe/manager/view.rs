@@ -17,6 +17,10 @@ pub(crate) struct View {
     quiet: bool,
     shape: Shape,
     rows: Vec<render::Row>,
+    /// Something was said about what was asked for, done or not.
+    pub(crate) answered: bool,
+    /// It was said why something was not done.
+    pub(crate) refused: bool,
     /// Stands before errors: the file and line that they are about.
     pub(crate) place: Option<String>,
 }
@@ -43,7 +47,7 @@ impl View {
     /// Shows answers as `options` say.
     pub(crate) fn new(options: &Options, shape: Shape, place: Option<String>) -> Self {
         let json = options.format == Some(Format::Json);
-        Self { json, quiet: options.quiet, shape, rows: Vec::new(), place }
+        Self { json, quiet: options.quiet, shape, place, ..Self::default() }
     }
 
     /// Shows one answer.
@@ -53,6 +57,8 @@ impl View {
             script.push(b'\n');
             return Ok(());
         }
+        self.answered = true;
+        self.refused |= matches!(answer, Answer::Error(_));
         let told = match &answer {
             Answer::Done(_) => !self.quiet,
             Answer::Ended { processes: 0, threads: 0 } => !self.quiet && self.shape != Shape::Silent,
@@ -104,6 +110,14 @@ impl View {
         }
         self.complain(&refusal);
         Ok(())
+    }
+
+    /// Tells a person on stderr what is no answer.
+    pub(crate) fn remark(&self, text: &str) {
+        if !self.json && !self.quiet {
+            let place = self.place.as_ref().map_or_else(String::new, |place| format!("{place}: "));
+            crate::say(&format!("{}\n", message(format!("{place}{text}"))));
+        }
     }
 
     fn complain(&self, refusal: &Refusal) {
