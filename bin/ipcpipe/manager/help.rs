@@ -27,7 +27,9 @@ pub(crate) fn print(words: &[OsString]) -> Result<Status, Lost> {
     if words.is_empty() {
         return show(&table());
     }
-    let mut definition = options::whole();
+    let surfaces = options::surfaces();
+    let is_surface = words.first().is_some_and(|word| surfaces.find_subcommand(word).is_some());
+    let mut definition = if is_surface { surfaces } else { grammar::definition() };
     definition.build();
     let mut command = &mut definition;
     for word in words {

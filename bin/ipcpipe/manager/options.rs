@@ -115,9 +115,9 @@ pub(crate) fn with_surfaces(command: clap::Command) -> clap::Command {
     command.subcommands(shown)
 }
 
-/// `ipcpipe manager` with surfaces and verbs, for help.
-pub(crate) fn whole() -> clap::Command {
-    with_verbs(ManagerArgs::augment_args(clap::Command::new("ipcpipe manager").disable_help_subcommand(true)))
+/// `ipcpipe manager` with its surfaces alone, for help: their options are not those of the verbs.
+pub(crate) fn surfaces() -> clap::Command {
+    ManagerArgs::augment_args(clap::Command::new("ipcpipe manager").disable_help_subcommand(true))
 }
 
 /// `manager` with the verbs among its subcommands, for completion.
