@@ -67,6 +67,14 @@ pub(crate) fn table() -> String {
     text + TARGETS
 }
 
+/// What there is help for: verbs and surfaces.
+pub(crate) fn topics() -> Vec<String> {
+    let surfaces = options::surfaces();
+    let surfaces = surfaces.get_subcommands().filter(|surface| !surface.is_hide_set());
+    let verbs = GROUPS.into_iter().flat_map(|(_, verbs)| verbs).map(|verb| (*verb).to_owned());
+    verbs.chain(surfaces.map(|surface| surface.get_name().to_owned())).collect()
+}
+
 /// Each verb with what it needs and what it does, in the order of the groups.
 pub(crate) fn verbs() -> impl Iterator<Item = (String, String)> {
     let definition = grammar::definition();
