@@ -38,10 +38,10 @@ use std::process::ExitCode;
 use ipcpipe::Error;
 use ipcpipe::sys::signal;
 
+use self::grammar::Options;
 pub(crate) use self::grammar::verbs_of_targets;
 pub(crate) use self::help::topics;
 pub(crate) use self::options::{ManagerArgs, Surface, surfaces, with_verbs};
-use self::grammar::Options;
 use self::script::Source;
 use self::session::Lost;
 use crate::args::Format;

@@ -143,12 +143,14 @@ fn options(page: &mut Vec<u8>, command: &clap::Command) {
 /// What `ipcpipe manager` can be besides a prompt, and what can be created.
 fn surfaces(page: &mut Vec<u8>) {
     page.extend(b".SH \"SURFACES OF THE MANAGER\"\n");
-    let surfaces = manager::surfaces();
+    let mut surfaces = manager::surfaces();
+    surfaces.build();
     for surface in surfaces.get_subcommands().filter(|surface| !surface.is_hide_set()) {
         manager_command(page, surface.get_name(), surface);
     }
     page.extend(b".SH \"WHAT A MANAGER CREATES\"\n");
-    let verbs = manager::grammar::definition();
+    let mut verbs = manager::grammar::definition();
+    verbs.build();
     for what in verbs.find_subcommand("create").into_iter().flat_map(clap::Command::get_subcommands) {
         manager_command(page, &format!("create {}", what.get_name()), what);
     }
@@ -198,10 +200,12 @@ mod tests {
             let found = page.lines().any(|line| line.starts_with(".SH") && line.contains(title));
             assert!(found, "{title}\n{page}");
         }
-        for it in [r"\-\-adopt", r"\-\-max\-bytes", r"\-\-file <FILE>", r"\-\-stop\-signal", r"\-\-task", r"serve \-\-detach"] {
+        for it in
+            [r"\-\-adopt", r"\-\-max\-bytes", r"\-\-file <FILE>", r"\-\-stop\-signal", r"\-\-task", r"serve \-\-detach"]
+        {
             assert!(page.contains(it), "{it}\n{page}");
         }
-        assert!(page.contains("manager attach") && !page.contains("report"), "{page}");
+        assert!(page.contains("manager attach") && !page.contains("<FD>"), "{page}");
         assert!(page.contains(r"ipcpipe \-b mq \-\-count 10 \-\-rate 5"), "{page}");
     }
 

@@ -24,9 +24,7 @@ pub(crate) fn run(options: &Options) -> Result<Status, Error> {
     }
     if session.is_chatty() {
         let place = OneLine::path(&path);
-        say(&format!(
-            "attached to the manager at {place}; 'detach' or Ctrl-D leaves it, 'quit' and 'exit' end it\n"
-        ));
+        say(&format!("attached to the manager at {place}; 'detach' or Ctrl-D leaves it, 'quit' and 'exit' end it\n"));
     }
     let connect = || Client::connect(&path).map_err(|refusal| io::Error::other(refusal.message));
     Ok(repl::visit(&mut session, &connect))

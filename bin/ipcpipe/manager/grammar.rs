@@ -236,7 +236,8 @@ pub(crate) fn read(words: &[OsString]) -> Result<Line, clap::Error> {
 /// True if `words`, be they right or wrong, ask for JSON.
 pub(crate) fn ask_for_json(words: &[OsString]) -> bool {
     let own: Vec<&OsString> = words.iter().take_while(|word| *word != "--").collect();
-    own.windows(2).any(|two| two[0] == "--format" && two[1] == "json") || own.iter().any(|word| *word == "--format=json")
+    own.windows(2).any(|two| two[0] == "--format" && two[1] == "json")
+        || own.iter().any(|word| *word == "--format=json")
 }
 
 /// What the words of one command tell a manager to do.

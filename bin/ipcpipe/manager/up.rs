@@ -279,7 +279,9 @@ impl Crew {
 /// What happened, with the pid of a start.
 fn happened(event: &Event) -> String {
     match (event.event.as_str(), event.msg.split_once(": "), event.pid) {
-        ("started", Some((what, why)), Some(pid)) => format!("{}, pid {pid} ({})", OneLine::text(what), OneLine::text(why)),
+        ("started", Some((what, why)), Some(pid)) => {
+            format!("{}, pid {pid} ({})", OneLine::text(what), OneLine::text(why))
+        }
         _ => OneLine::text(&event.msg).to_string(),
     }
 }

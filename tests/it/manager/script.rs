@@ -49,7 +49,8 @@ fn a_script_that_stops_without_a_word_says_where() {
 #[test]
 fn a_command_for_nobody_says_so() {
     let sandbox = Sandbox::new();
-    let run = script(&sandbox, "", "create process e1 -- true\nwait e1\npause 'e*'\nterminate all\nsave all\n").exited(0);
+    let run =
+        script(&sandbox, "", "create process e1 -- true\nwait e1\npause 'e*'\nterminate all\nsave all\n").exited(0);
     assert_eq!(run.stderr, "ipcpipe: stdin:3: nothing to pause\nipcpipe: stdin:4: nothing to terminate\n");
     assert!(run.stdout.ends_with("saved 0 commands to all\n"), "{}", run.stdout);
     let run = script(&sandbox, "", "create process e1\nsave all\nexit\n").exited(0);

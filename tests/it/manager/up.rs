@@ -88,7 +88,10 @@ fn a_procfile_that_makes_no_sense_leaves_nothing_running() {
         ("a: exec sleep 1000\na: true\n", "Procfile:2: the name a is taken by line 1"),
         ("a: --after b -- touch made\nb: --after a -- true\n", "Procfile:2: b would wait for itself"),
         ("a: touch made\nb: --cwd /nowhere -- true\n", "Procfile:2: b: "),
-        ("web: touch made\nb: --after wbe -- true\n", "Procfile:2: there is no wbe in this file to come after; did you mean web?"),
+        (
+            "web: touch made\nb: --after wbe -- true\n",
+            "Procfile:2: there is no wbe in this file to come after; did you mean web?",
+        ),
     ] {
         fs::write(sandbox.path("Procfile"), text).unwrap();
         let run = sandbox.run("manager up");

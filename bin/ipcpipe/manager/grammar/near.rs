@@ -12,12 +12,17 @@ const ALIKE: f64 = 0.7;
 pub(crate) fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut near: Vec<_> = words
         .into_iter()
-        .filter(|word| jaro(typed, word) > ALIKE)
+        .filter(|word| jaro(typed, word) > ALIKE || is_slip(typed, word))
         .map(|word| (damerau_levenshtein(typed, word), word))
         .collect();
     near.sort_unstable();
     near.dedup();
     near.into_iter().take(NAMED).map(|(_, word)| word.to_owned()).collect()
+}
+
+/// True for words that one slip of the finger makes each other. Of the shortest any is one slip from any other.
+fn is_slip(typed: &str, word: &str) -> bool {
+    word.chars().count() > 2 && damerau_levenshtein(typed, word) == 1
 }
 
 #[cfg(test)]
@@ -29,6 +34,7 @@ mod tests {
         let verbs = ["resume", "source", "pause", "pause", "list"];
         assert_eq!(nearest("pasue", verbs)[0], "pause");
         assert_eq!(nearest("pause", verbs).iter().filter(|word| *word == "pause").count(), 1);
+        assert_eq!(nearest("wbe", ["db", "web", "a"]), ["web"]);
         assert!(nearest("xyz", verbs).is_empty());
     }
 }

@@ -7,9 +7,9 @@ use std::path::Path;
 use clap::ValueHint;
 use ipcpipe::sys::signal;
 
-use crate::manager::{grammar, help};
 use crate::manager::prompt::editor::Completion;
 use crate::manager::words::quote;
+use crate::manager::{grammar, help};
 
 /// Words that pick one kind of target.
 const NOUNS: [&str; 3] = ["process", "thread", "all"];
