@@ -65,7 +65,7 @@ fn quit(session: &mut Session) -> Result<(), Lost> {
 /// Reads lines and carries them out until there are no more.
 fn converse(session: &mut Session, connect: Connect<'_>) -> Result<(), Lost> {
     let mut prompt = Prompt::new();
-    if session.is_chatty() {
+    if session.is_chatty() && io::stdout().is_terminal() {
         let dim = Style::new().dimmed();
         let _ = writeln!(anstream::stdout(), "{dim}type 'help' for the verbs{dim:#}");
     }
@@ -95,7 +95,7 @@ fn carry_out(session: &mut Session, line: &[u8]) -> Result<(), Lost> {
             }
         }
         Err(flaw) => {
-            session::refuse(&Options::default(), None, misuse(flaw.to_string()))?;
+            session.refuse(None, misuse(flaw.to_string()))?;
         }
     }
     Ok(())

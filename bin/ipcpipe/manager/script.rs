@@ -14,7 +14,7 @@ use ipcpipe::{Error, OneLine};
 
 use super::grammar::{Options, misuse};
 use super::host::{Host, Public};
-use super::session::{Lost, Session, refuse};
+use super::session::{Lost, Session};
 use super::{Status, words};
 use crate::complain;
 
@@ -177,7 +177,7 @@ pub(crate) fn commands(
                 return Ok(commands.status);
             }
             Ok(_) => {}
-            Err(error) => return commands.unreadable(error),
+            Err(error) => return commands.unreadable(session, error),
         }
     }
 }
@@ -214,7 +214,7 @@ impl Commands {
         let commands = match words::split(line) {
             Ok(commands) => commands,
             Err(flaw) => {
-                let status = refuse(&Options::default(), Some(&self.place), misuse(flaw.to_string()))?;
+                let status = session.refuse(Some(&self.place), misuse(flaw.to_string()))?;
                 return Ok(self.ends_with(status));
             }
         };
@@ -254,8 +254,8 @@ impl Commands {
         status == Status(Code::Interrupted.exit()) || status != Status::DONE && !self.keep_going
     }
 
-    fn unreadable(&self, error: io::Error) -> Result<Status, Lost> {
+    fn unreadable(&self, session: &Session, error: io::Error) -> Result<Status, Lost> {
         let error = Error::os("cannot read", &self.place.name, error);
-        refuse(&Options::default(), None, Refusal::new(Code::Failed, error.to_string()))
+        session.refuse(None, Refusal::new(Code::Failed, error.to_string()))
     }
 }

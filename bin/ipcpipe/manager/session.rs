@@ -123,6 +123,11 @@ impl Session {
         }
     }
 
+    /// Says what is wrong with what was read.
+    pub(crate) fn refuse(&self, place: Option<&Place>, refusal: Refusal) -> Result<Status, Lost> {
+        refuse(&self.options, place, refusal)
+    }
+
     /// Leaves a manager that goes on.
     fn detach(&mut self, options: &Options, place: Option<&Place>) -> Result<Status, Lost> {
         if !self.guest {

@@ -81,6 +81,8 @@ fn usage_errors_are_json_too() {
         assert_eq!((&error["type"], &error["code"]), (&"error".into(), &"usage".into()), "{args}");
         assert_eq!(run.stderr, "", "{args}");
     }
+    let run = script(&sandbox, "--format json", "create 'p1\n").exited(2);
+    assert!(run.stdout.contains("\"type\":\"error\"") && run.stderr.is_empty(), "{}", run.stderr);
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(crate) struct ProcessArgs {
     /// End it with the manager, instead of waiting for it on quit.
     #[arg(long)]
     daemon: bool,
-    /// What to do when it ends by itself: never, on-failure or always, and how often is too often [default: never; 5/60s].
+    /// What to do when it ends by itself: never, on-failure or always, and how often is too often [default: never; limit: 5/60s].
     #[arg(long, value_name = "POLICY[:N/DURATION]", value_parser = values::restart)]
     restart: Option<Restart>,
     /// Time before a restart, doubled from the first to the second [default: 100ms..30s].
