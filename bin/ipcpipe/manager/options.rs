@@ -38,8 +38,8 @@ pub(crate) struct ManagerArgs {
 }
 
 /// How it can be used.
-const USAGE: &str = "ipcpipe manager [OPTIONS]                      a prompt, or a script from stdin \\
-    ; both have a manager of their own
+const USAGE: &str =
+    "ipcpipe manager [OPTIONS]                      a prompt, or a script from stdin, with a manager of its own
        ipcpipe manager [OPTIONS] -c 'A; B' | -f FILE  a script with a manager of its own
        ipcpipe manager [OPTIONS] serve | attach | up | logd
        ipcpipe manager [OPTIONS] VERB ...             one command to the manager that is running";
