@@ -82,6 +82,23 @@ pub enum Command {
     Exit,
 }
 
+impl Command {
+    /// True if its answers are all that comes of it.
+    pub(crate) fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::List(_)
+                | Self::Show(_)
+                | Self::Why(_)
+                | Self::Save
+                | Self::Names
+                | Self::Logs { .. }
+                | Self::Events { .. }
+                | Self::Wait { .. }
+        )
+    }
+}
+
 /// What a name can stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -123,6 +123,11 @@ impl Connection {
         }
     }
 
+    /// True if nobody reads the answers any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
     /// True if less than 256 KiB are unsent. Who makes answers without end waits until this is true.
     pub(crate) fn has_room(&self) -> bool {
         self.unsent.len() < FULL

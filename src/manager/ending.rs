@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::manager::pending::{Job, Task};
 use crate::manager::process::Manner;
-use crate::manager::protocol::{Answer, Level};
+use crate::manager::protocol::{Answer, Code, Level, Refusal};
 use crate::manager::registry::Entry;
 use crate::manager::supervisor::Manager;
 use crate::sys::handle::Handle;
@@ -109,10 +110,6 @@ impl Manager {
                 ending.over = over;
                 ending.look_at = look_at;
             }
-            // Those who asked for the end get their answer in this very turn.
-            if over {
-                self.serve_clients();
-            }
         }
     }
 
@@ -157,11 +154,10 @@ impl Manager {
         strays.is_empty()
     }
 
-    /// What an end has stopped, once it is over.
-    pub(super) fn account(&self) -> Option<Answer> {
-        let ending = self.ending.as_ref().filter(|ending| ending.over)?;
-        let (processes, threads) = ending.stopped;
-        Some(Answer::Ended { processes, threads })
+    /// What the end has stopped.
+    fn account(&self) -> Answer {
+        let (processes, threads) = self.ending.as_ref().map_or((0, 0), |ending| ending.stopped);
+        Answer::Ended { processes, threads }
     }
 
     /// True when the loop has nothing more to do.
@@ -169,14 +165,32 @@ impl Manager {
         self.ending.as_ref().is_some_and(|ending| ending.over)
     }
 
-    /// Says good-bye to everybody who still reads.
+    /// Leaves nothing behind, and then says good-bye to everybody who still reads: whoever hears that the manager has
+    /// ended can start another at the same place.
     pub(super) fn farewell(&mut self) {
         self.tell(Level::Info, "ended", "manager ended");
         self.guardian.dismiss();
         let end = Instant::now() + FAREWELL;
         self.events.finish(end);
-        for client in &mut self.clients {
-            client.send_rest(end);
+        self.leave();
+        for at in 0..self.clients.len() {
+            if let Some(job) = self.clients[at].job.take() {
+                self.answer_last(at, job);
+            }
+            self.clients[at].send_rest(end);
+        }
+    }
+
+    fn answer_last(&mut self, at: usize, job: Job) {
+        let Some(job) = self.carry_on(at, job) else { return };
+        match job.task {
+            Task::End => {
+                let account = self.account();
+                self.clients[at].connection.send(account);
+                self.finish(at, None, job.id);
+            }
+            Task::Logs { .. } | Task::Events { .. } => self.finish(at, None, job.id),
+            _ => self.finish(at, Some(Refusal::new(Code::Ending, "the manager has ended")), job.id),
         }
     }
 }

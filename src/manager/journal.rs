@@ -1,7 +1,7 @@
 //! What a manager writes down about its processes, so that a later one finds them should it be killed.
 
-use std::fs::{self, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,9 +45,9 @@ impl Record {
 pub(crate) struct Journal {
     path: PathBuf,
     written: String,
-    /// The file that was found or made last, by device and inode. Should the directory be swept away, another manager may
-    /// make its own there.
-    mine: Option<(u64, u64)>,
+    /// The file that was found or made last. Should the directory be swept away, another manager may make its own there;
+    /// an open file keeps its inode number from being given to that one.
+    mine: Option<File>,
     /// What a dead manager left and nobody has taken over yet.
     left: Vec<Record>,
 }
@@ -62,12 +62,13 @@ impl Journal {
         let mut path = socket.as_os_str().to_owned();
         path.push(".state");
         let path = PathBuf::from(path);
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        let mut text = Vec::new();
+        let read = File::open(&path).and_then(|mut file| file.read_to_end(&mut text).map(|_| file));
+        let mine = match read {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(Error::os("cannot read", path.display(), error)),
         };
-        let mine = identity(path.symlink_metadata());
         let left = records(&String::from_utf8_lossy(&text), &boot_id());
         Ok(Self { path, written: String::new(), mine, left })
     }
@@ -111,33 +112,36 @@ impl Journal {
             text.push('\n');
         }
         if text != self.written {
-            let there = identity(self.path.symlink_metadata());
-            if there.is_some() && there != self.mine {
+            if self.path.exists() && !self.is_mine() {
                 let why = "another manager has this place now";
                 return Err(Error::refused("cannot write", self.path.display(), why));
             }
             let made = replace(&self.path, &text);
-            self.mine = made.map_err(|error| Error::os("cannot write", self.path.display(), error))?;
+            self.mine = Some(made.map_err(|error| Error::os("cannot write", self.path.display(), error))?);
             self.written = text;
         }
         Ok(())
     }
 }
 
+impl Journal {
+    /// True if what is at the path is what this journal found or made there.
+    fn is_mine(&self) -> bool {
+        let identity = |found: Metadata| (found.dev(), found.ino());
+        let there = self.path.symlink_metadata().map(identity);
+        self.mine.as_ref().is_some_and(|file| file.metadata().map(identity).ok() == there.ok())
+    }
+}
+
 impl Drop for Journal {
     fn drop(&mut self) {
-        let is_mine = |it: &Self| it.mine.is_some() && identity(it.path.symlink_metadata()) == it.mine;
-        if !is_mine(self) {
+        if !self.is_mine() {
             return;
         }
         if self.left().is_empty() || self.write(std::iter::empty()).is_err() {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-fn identity(found: io::Result<Metadata>) -> Option<(u64, u64)> {
-    found.ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// The records of this boot: start times of an earlier one say nothing. A line that is torn or foreign is passed over,
@@ -161,8 +165,8 @@ fn boot_id() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
-/// A reader sees the old text or the new, and after a crash one of them is there. Answers what file that is.
-fn replace(path: &Path, text: &str) -> io::Result<Option<(u64, u64)>> {
+/// A reader sees the old text or the new, and after a crash one of them is there. Answers with that file.
+fn replace(path: &Path, text: &str) -> io::Result<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = PathBuf::from(name);
@@ -170,7 +174,7 @@ fn replace(path: &Path, text: &str) -> io::Result<Option<(u64, u64)>> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(text.as_bytes())?;
     fs::rename(&new, path)?;
-    Ok(identity(file.metadata()))
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -130,13 +130,8 @@ impl Manager {
             Task::Wait { left, deadline } => self.wait_for(at, &mut job, left, deadline),
             Task::Logs { readers, follow } => self.read_logs(at, readers, follow),
             Task::Events { cursor, until } => self.read_events(at, cursor, until),
-            Task::End => match self.account() {
-                Some(account) => {
-                    self.clients[at].connection.send(account);
-                    None
-                }
-                None => Some(Task::End),
-            },
+            // Answered by the last words of the manager.
+            Task::End => Some(Task::End),
         };
         match rest {
             Some(task) => Some(Job { task, ..job }),
@@ -243,6 +238,9 @@ impl Manager {
 
     /// Hands out lines of all readers by time, as far as the client has room.
     fn read_logs(&mut self, at: usize, mut readers: Vec<Reader>, follow: bool) -> Option<Task> {
+        if self.clients[at].connection.is_gone() {
+            return None;
+        }
         while self.clients[at].connection.has_room() {
             let Some((place, cursor, line)) = self.oldest_line(&readers, follow) else {
                 let more = follow && readers.iter().any(|it| self.registry.get(it.whose).is_some_and(Entry::is_live));
@@ -267,6 +265,9 @@ impl Manager {
     }
 
     fn read_events(&mut self, at: usize, mut cursor: u64, until: Option<u64>) -> Option<Task> {
+        if self.clients[at].connection.is_gone() {
+            return None;
+        }
         while self.clients[at].connection.has_room() {
             let open = until.is_none_or(|until| cursor < until);
             match open.then(|| self.events.read(&mut cursor)).flatten() {

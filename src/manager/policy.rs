@@ -65,7 +65,8 @@ impl Restarts {
             self.recent.pop_front();
         }
         if self.recent.len() >= restarts as usize {
-            return Decision::GiveUp(format!("{restarts} restarts within {}", duration_text(within)));
+            let noun = if restarts == 1 { "restart" } else { "restarts" };
+            return Decision::GiveUp(format!("{restarts} {noun} within {}", duration_text(within)));
         }
         if run.lasted > backoff.longest {
             self.streak = 0;
@@ -78,10 +79,16 @@ impl Restarts {
     }
 }
 
-/// Doubles with each restart of a streak, up to the longest; a quarter of it is left to chance.
+/// Doubles with each restart of a streak, up to the longest; up to a quarter comes on top by chance, and from the longest
+/// it goes off.
 fn delay(backoff: Backoff, streak: u32, jitter: f64) -> Duration {
-    let full = backoff.first.saturating_mul(2u32.saturating_pow(streak)).min(backoff.longest);
-    full.mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
+    let full = backoff.first.saturating_mul(2u32.saturating_pow(streak));
+    let chance = 0.25 * jitter.clamp(0.0, 1.0);
+    if full < backoff.longest {
+        full.mul_f64(1.0 + chance).min(backoff.longest)
+    } else {
+        backoff.longest.mul_f64(1.0 - chance)
+    }
 }
 
 #[cfg(test)]
@@ -121,8 +128,9 @@ mod tests {
     }
 
     #[test]
-    fn jitter_shortens_by_a_quarter_at_most() {
-        assert_eq!(delay(BACKOFF, 0, 1.0), Duration::from_millis(75));
+    fn jitter_is_a_quarter_at_most_and_stays_between_first_and_longest() {
+        assert_eq!(delay(BACKOFF, 0, 1.0), Duration::from_millis(125));
+        assert_eq!(delay(BACKOFF, 40, 1.0), Duration::from_millis(750));
         assert_eq!(delay(BACKOFF, 40, 0.0), BACKOFF.longest);
     }
 

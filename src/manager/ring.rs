@@ -42,10 +42,11 @@ impl<T> Ring<T> {
         Some((item, lost))
     }
 
-    /// A cursor from which the newest `count` items follow, or all that are kept.
+    /// A cursor from which the newest `count` items follow, or all that are kept, the first with how many are not.
     pub(crate) fn cursor_last(&self, count: Option<usize>) -> u64 {
-        let count = count.map_or(self.items.len(), |count| count.min(self.items.len()));
-        self.end_cursor() - count as u64
+        // From the very beginning, so that the first item read tells how many are not there any more.
+        let Some(count) = count else { return 0 };
+        self.end_cursor() - count.min(self.items.len()) as u64
     }
 
     /// A cursor from which only new items follow.

@@ -81,6 +81,9 @@ pub(crate) struct Record<'a> {
     ts: String,
     level: Level,
     event: &'a str,
+    /// Process id of the manager whose event it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manager: Option<u32>,
     #[serde(skip_serializing_if = "str::is_empty")]
     target: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,12 +97,12 @@ pub(crate) struct Record<'a> {
 impl<'a> Record<'a> {
     /// A record of what happened at `ts_ns`, nanoseconds since the epoch.
     pub(crate) fn new(ts_ns: u64, level: Level, event: &'a str, msg: &'a str) -> Self {
-        Self { ts: rfc3339(ts_ns), level, event, target: "", pid: None, msg, lost: 0 }
+        Self { ts: rfc3339(ts_ns), level, event, manager: None, target: "", pid: None, msg, lost: 0 }
     }
 
     fn of(event: &'a Event, lost: u64) -> Self {
         let record = Self::new(event.ts_ns, event.level, &event.event, &event.msg);
-        Self { target: &event.target, pid: event.pid, lost, ..record }
+        Self { manager: Some(std::process::id()), target: &event.target, pid: event.pid, lost, ..record }
     }
 
     /// The line for it, newline included.
@@ -284,9 +287,13 @@ mod tests {
         let mut log = Log::open(&Sink::File(path.clone())).unwrap();
         log.write(&event("p1 paused\n")).unwrap();
         log.write(&Event { target: String::new(), pid: None, ..event("up") }).unwrap();
-        let expected = "{\"ts\":\"2026-11-20T16:00:00.123456789Z\",\"level\":\"info\",\"event\":\"paused\",\
-            \"target\":\"p1\",\"pid\":42,\"msg\":\"p1 paused\\n\"}\n\
-            {\"ts\":\"2026-11-20T16:00:00.123456789Z\",\"level\":\"info\",\"event\":\"paused\",\"msg\":\"up\"}\n";
+        let me = std::process::id();
+        let expected = format!(
+            "{{\"ts\":\"2026-11-20T16:00:00.123456789Z\",\"level\":\"info\",\"event\":\"paused\",\"manager\":{me},\
+            \"target\":\"p1\",\"pid\":42,\"msg\":\"p1 paused\\n\"}}\n\
+            {{\"ts\":\"2026-11-20T16:00:00.123456789Z\",\"level\":\"info\",\"event\":\"paused\",\"manager\":{me},\
+            \"msg\":\"up\"}}\n"
+        );
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
         Log::open(&Sink::Off).unwrap().write(&event("")).unwrap();
     }

@@ -109,7 +109,8 @@ impl Default for Intensity {
     }
 }
 
-/// Time before a restart: doubled from the first to the longest, with jitter, and reset by a stable run.
+/// Time before a restart: doubled from the first to the longest, a quarter of it left to chance, and reset by a run that
+/// lasted longer than the longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// Before the first restart.

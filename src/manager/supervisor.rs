@@ -84,6 +84,7 @@ pub struct Manager {
     unreaped: bool,
     /// Something is left to do that no descriptor announces.
     pub(super) busy: bool,
+    remarks: Vec<String>,
 }
 
 impl fmt::Debug for Manager {
@@ -136,8 +137,15 @@ impl Manager {
             children,
             unreaped: true,
             busy: false,
+            remarks: Vec::new(),
         };
         manager.tell(Level::Info, "started", &format!("manager started, pid {}", std::process::id()));
+        if let (Sink::Unix(path), Some(_)) = (&sink, manager.events.deadline()) {
+            let path = path.display();
+            manager
+                .remarks
+                .push(format!("no log server listens at {path} yet; events wait for it, the first 1 MiB of them"));
+        }
         if adopt {
             manager.take_over();
         } else {
@@ -167,6 +175,18 @@ impl Manager {
         }
         self.farewell();
         Ok(())
+    }
+
+    /// Removes the names that it has.
+    pub(super) fn leave(&mut self) {
+        self.journal = None;
+        self.socket = None;
+    }
+
+    /// What is worth telling a person before it runs.
+    #[must_use]
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// One turn: wait until something can be done, and do all that can be done.
@@ -357,6 +377,7 @@ impl Manager {
             let (name, pid) = (spec.name, record.pid);
             let msg = format!("an earlier manager left {name}, pid {pid}; quit and serve --adopt takes it over");
             self.tell(Level::Warning, "left-behind", &msg);
+            self.remarks.push(msg);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::manager::process::percent;
 use crate::manager::protocol::{Level, Status, Stream, ThreadRow};
 use crate::manager::spec::{Task, ThreadSpec};
 use crate::manager::thread::{Outcome, Worker, WorkerState};
+use crate::sys::clock;
 use crate::sys::wake::Waker;
 
 /// A thread by its name, from its start to its end.
@@ -115,6 +116,9 @@ impl Thread {
         }
         let level = if status == Status::Panicked { Level::Error } else { Level::Info };
         if status.is_final() {
+            if let Some(result) = self.result.as_ref().filter(|result| !result.is_empty()) {
+                self.output.push(Stream::Stdout, format!("{result}\n").as_bytes(), clock::realtime_ns());
+            }
             self.ended = Some(cx.now);
         }
         self.turn_to(cx, status, level, event, &cause);

@@ -42,6 +42,10 @@ impl Manager {
         id: Option<serde_json::Value>,
     ) -> Job {
         let mut job = Job::new(id);
+        // What a client asked to have done before it went away is done; what it wanted to see is not.
+        if command.only_looks() && self.clients[at].connection.is_gone() {
+            return job;
+        }
         match command {
             Command::CreateProcess(spec) => self.create_process(at, &mut job, *spec, cwd, asker),
             Command::CreateThread(spec) => self.create_thread(at, &mut job, spec, asker),

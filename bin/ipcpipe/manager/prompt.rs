@@ -99,6 +99,10 @@ impl Prompt {
                     return Ok(input);
                 }
             }
+            // What was pasted comes in many pieces; the line is drawn when the last one is there.
+            if wait::look(io::stdin().as_fd(), Interest::Read)?.ready && self.fill()? {
+                continue;
+            }
             self.redraw()?;
             let [typed, happened] = wait_beside(beside)?;
             if happened && let Some(input) = self.news(beside)? {

@@ -12,7 +12,7 @@ use crate::manager::context::Context;
 use crate::manager::protocol::{Level, Status};
 use crate::manager::tree::signal_outside;
 use crate::sys::handle::Handle;
-use crate::sys::proc::Stat;
+use crate::sys::proc::{self, Stat};
 use crate::sys::signal::{self, CONT, KILL, STOP};
 
 /// How often a tree is stopped and walked until nobody new turns up, before it is killed as it is.
@@ -176,7 +176,7 @@ impl Process {
         self.reap(cx);
         let members = self.proven_members(cx.leaders);
         stop.cover(&members);
-        if members.is_empty() && self.live_pid().is_none() {
+        if members.is_empty() && self.live_pid().is_none() && stop.all_covered_are_gone() {
             return self.finish_stop(cx, &stop);
         }
         if stop.kill_at <= cx.now {
@@ -261,6 +261,14 @@ impl Stop {
         let before = self.covered.len();
         self.covered.extend(members.iter().map(|member| (member.pid, member.start_ticks)));
         self.covered.len() > before
+    }
+
+    /// One that is just ending has lost its environment, and so its cookie, before it is a zombie.
+    fn all_covered_are_gone(&self) -> bool {
+        let lives = |&(pid, start_ticks): &(u32, u64)| {
+            proc::stat(pid).is_some_and(|stat| stat.start_ticks == start_ticks && !stat.is_zombie())
+        };
+        !self.covered.iter().any(lives)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Whatever a test starts inherits a mark in its environment, and [`Sandbox`](crate::sandbox::Sandbox) fails a test that
 //! leaves anybody with that mark.
 
+mod attacks;
 mod clients;
 mod dialogue;
 mod harness;
