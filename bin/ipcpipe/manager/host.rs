@@ -52,7 +52,10 @@ impl Host {
     /// Starts a manager for `label`, which is who asked when somebody asks why.
     pub(crate) fn start(options: &Options, public: Public, sink: &Sink, label: &str) -> Result<Self, Error> {
         let host = Self::start_with(listen(options, public)?, &Extras { adopt: false, sink: sink.clone() }, label)?;
-        host.remarks.iter().for_each(complain);
+        // A script talks of what it was told to do, and the manager of a person or of a service of how it is.
+        if public != Public::IfAsked {
+            host.remarks.iter().for_each(complain);
+        }
         Ok(host)
     }
 
@@ -70,7 +73,7 @@ impl Host {
             adopt: extras.adopt,
         };
         let mut manager = Manager::new(setup)?;
-        let remarks = Vec::new();
+        let remarks = manager.remarks().to_vec();
         let failed = |error| Error::os("cannot start", "the manager", error);
         let connections = (0..OWN).map(|_| manager.connect(label)).collect::<Result<_, _>>().map_err(failed)?;
         let thread = thread::Builder::new().name("manager".into()).spawn(move || manager.run()).map_err(failed)?;
