@@ -81,7 +81,14 @@ impl View {
                 self.rows.push(render::Row::from(&row));
                 Ok(())
             }
-            answer => write(&render::line(&answer, self.shape == Shape::Prefixed)),
+            answer => {
+                if let Answer::Line(line) = &answer
+                    && line.lost > 0
+                {
+                    self.remark(&format!("{} lines of {} before this one are not kept", line.lost, line.name));
+                }
+                write(&render::line(&answer, self.shape == Shape::Prefixed))
+            }
         }
     }
 
