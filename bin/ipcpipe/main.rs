@@ -70,7 +70,7 @@ fn main() -> ExitCode {
         Ok(args) => execute(args),
         Err(answer) => {
             ColorChoice::from(parse::color_of(&words)).write_global();
-            give(answer).into()
+            give(answer, manager::ask_for_json(&words)).into()
         }
     }
 }
@@ -94,11 +94,17 @@ fn execute(args: Args) -> ExitCode {
 }
 
 /// Prints what clap has to say instead of arguments: the help that was asked for, or a usage error.
-fn give(answer: clap::Error) -> Exit {
+///
+/// A program that asked a manager for JSON gets its error as an object, as all others.
+fn give(answer: clap::Error, json: bool) -> Exit {
     let usage = answer.use_stderr();
     let text = parse::explain(answer);
     if usage {
-        say(&text);
+        if json {
+            manager::refuse_in_json(&text);
+        } else {
+            say(&text);
+        }
         return Exit::Usage;
     }
     match shell::print(&text) {

@@ -32,14 +32,17 @@ mod up;
 mod view;
 pub(crate) mod words;
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use ipcpipe::Error;
 use ipcpipe::sys::signal;
 
+use self::grammar::Options;
 pub(crate) use self::grammar::verbs_of_targets;
-pub(crate) use self::options::{ManagerArgs, Surface, with_verbs};
+pub(crate) use self::help::topics;
+pub(crate) use self::options::{ManagerArgs, Surface, surfaces, with_verbs};
 use self::script::Source;
 use self::session::Lost;
 use crate::complain;
@@ -82,6 +85,21 @@ pub(crate) fn run(args: &ManagerArgs) -> Status {
         complain(error);
         Status::FAILED
     })
+}
+
+/// True if `words` of a command line are for a manager and ask for JSON.
+pub(crate) fn ask_for_json(words: &[OsString]) -> bool {
+    let manager = words.iter().skip(1).position(|word| !word.as_encoded_bytes().starts_with(b"-"));
+    manager.is_some_and(|at| words[at + 1] == "manager") && grammar::ask_for_json(words)
+}
+
+/// Tells a program what a person would read as `text`.
+pub(crate) fn refuse_in_json(text: &str) {
+    let line = text.lines().map(str::trim).next().unwrap_or_default();
+    let line = anstream::adapter::strip_str(line.trim_start_matches("ipcpipe: ")).to_string();
+    let json = Options { format: Some(grammar::Form::Json), ..Options::default() };
+    // There is nobody to tell that nobody listens.
+    let _ = session::refuse(&json, None, grammar::misuse(line));
 }
 
 fn on(surface: &Surface, args: &ManagerArgs) -> Result<Status, Error> {

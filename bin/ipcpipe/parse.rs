@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, ValueEnum};
 
 use crate::args::{Args, When};
+use crate::manager::grammar::nearest;
 
 /// Options that exclude each other, by clap's names for them.
 const EXCLUSIVE: [(&str, &str); 4] = [("interval", "rate"), ("min", "input"), ("max", "input"), ("seed", "input")];
@@ -41,11 +42,25 @@ pub(crate) fn explain(mut error: clap::Error) -> String {
         return error.render().ansi().to_string();
     }
     error.remove(ContextKind::Usage);
+    suggest_what_is_shown(&mut error);
     let variable = guilty_variable(&error).map(|name| format!("  the value comes from {name} in the environment"));
     let text = error.render().ansi().to_string().replacen("error:", "ipcpipe:", 1);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next().unwrap_or_default();
     [first].into_iter().chain(variable.as_deref()).chain(lines).map(|line| format!("{line}\n")).collect()
+}
+
+/// Has `error` suggest commands of the help alone, the nearest first.
+fn suggest_what_is_shown(error: &mut clap::Error) {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return };
+    let whole = Args::command();
+    let shown = whole.get_subcommands().filter(|command| !command.is_hide_set()).map(clap::Command::get_name);
+    let near = nearest(typed, shown);
+    if near.is_empty() {
+        error.remove(ContextKind::SuggestedSubcommand);
+    } else {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(near));
+    }
 }
 
 /// The environment variable that holds the value which `error` refuses, if one does.
@@ -184,6 +199,12 @@ mod tests {
             assert!(text.starts_with("ipcpipe: ") && text.contains(option), "{text}");
             assert!((1..=5).contains(&text.lines().count()), "{text}");
         }
+    }
+
+    #[test]
+    fn hidden_commands_are_not_suggested() {
+        let text = refused("manger");
+        assert!(text.contains("'manager'") && !text.contains("stage"), "{text}");
     }
 
     #[test]

@@ -34,6 +34,16 @@ const MANAGER_STATUSES: [(&str, &str); 8] = [
     ("any", "wait passes on the exit status of what ended badly first, or 128 and its signal."),
 ];
 
+/// What a first-time user of the manager wants to try, for the manual page.
+const MANAGER_EXAMPLES: [(&str, &str); 3] = [
+    ("ipcpipe manager serve --detach", "Starts a manager for all terminals."),
+    (
+        "ipcpipe manager create process web --restart on-failure -- ./server --port 8080",
+        "Has it run a server, and start it again when it fails.",
+    ),
+    ("ipcpipe manager logs -f web", "Prints what the server writes, until Ctrl-C."),
+];
+
 /// The environment, for the manual page.
 const VARIABLES: [(&str, &str); 2] = [
     ("IPCPIPE_*", ENVIRONMENT),
@@ -95,11 +105,13 @@ fn manual(page: &mut Vec<u8>) -> io::Result<()> {
     man.render_description_section(page)?;
     man.render_options_section(page)?;
     commands(page);
+    surfaces(page);
     verbs(page);
     section(page, "EXIT STATUS", &STATUSES);
     section(page, "EXIT STATUS OF THE MANAGER", &MANAGER_STATUSES);
     section(page, "ENVIRONMENT", &VARIABLES);
     section(page, "EXAMPLES", &EXAMPLES);
+    section(page, "EXAMPLES OF THE MANAGER", &MANAGER_EXAMPLES);
     man.render_version_section(page)
 }
 
@@ -111,13 +123,43 @@ fn commands(page: &mut Vec<u8>) {
     for command in whole.get_subcommands().filter(|command| !command.is_hide_set()) {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         entry(page, &format!("ipcpipe {}", command.get_name()), &about);
-        page.extend(b".RS\n");
-        for option in command.get_arguments().filter(|option| !option.is_global_set() && option.get_id() != "help") {
+        options(page, command);
+    }
+}
+
+/// What a command can be told, set in below it. Options of every command are in one place, that of their owner.
+fn options(page: &mut Vec<u8>, command: &clap::Command) {
+    let shown = |option: &&clap::Arg| !option.is_hide_set() && option.get_id() != "help" && option.get_id() != "color";
+    page.extend(b".RS\n");
+    for option in command.get_arguments().filter(shown) {
+        if !option.is_global_set() || command.get_name() == "manager" {
             let help = option.get_help().map(ToString::to_string).unwrap_or_default();
             entry(page, &option.to_string(), &help);
         }
-        page.extend(b".RE\n");
     }
+    page.extend(b".RE\n");
+}
+
+/// What `ipcpipe manager` can be besides a prompt, and what can be created.
+fn surfaces(page: &mut Vec<u8>) {
+    page.extend(b".SH \"SURFACES OF THE MANAGER\"\n");
+    let mut surfaces = manager::surfaces();
+    surfaces.build();
+    for surface in surfaces.get_subcommands().filter(|surface| !surface.is_hide_set()) {
+        manager_command(page, surface.get_name(), surface);
+    }
+    page.extend(b".SH \"WHAT A MANAGER CREATES\"\n");
+    let mut verbs = manager::grammar::definition();
+    verbs.build();
+    for what in verbs.find_subcommand("create").into_iter().flat_map(clap::Command::get_subcommands) {
+        manager_command(page, &format!("create {}", what.get_name()), what);
+    }
+}
+
+fn manager_command(page: &mut Vec<u8>, name: &str, command: &clap::Command) {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    entry(page, &format!("ipcpipe manager {name}"), &about);
+    options(page, command);
 }
 
 /// What a manager can be told, as `ipcpipe manager help` lists it.
@@ -158,6 +200,12 @@ mod tests {
             let found = page.lines().any(|line| line.starts_with(".SH") && line.contains(title));
             assert!(found, "{title}\n{page}");
         }
+        for it in
+            [r"\-\-adopt", r"\-\-max\-bytes", r"\-\-file <FILE>", r"\-\-stop\-signal", r"\-\-task", r"serve \-\-detach"]
+        {
+            assert!(page.contains(it), "{it}\n{page}");
+        }
+        assert!(page.contains("manager attach") && !page.contains("<FD>"), "{page}");
         assert!(page.contains(r"ipcpipe \-b mq \-\-count 10 \-\-rate 5"), "{page}");
     }
 

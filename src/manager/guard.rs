@@ -85,7 +85,8 @@ fn obey(line: &str, held: &mut BTreeMap<u32, Held>) {
     }
 }
 
-/// Kills all trees until two looks in a row, or more for one that may still come, find nothing of any: together, because each look is one at the whole system.
+/// Kills all trees until two looks in a row, or more for one that may still come, find nothing of any: together, because
+/// each look is one at the whole system.
 fn end(held: &[Held]) {
     let is_expected = held.iter().any(|it| it.root.pid == 0);
     let enough = if is_expected { PATIENCE } else { 2 };

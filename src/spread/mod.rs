@@ -9,7 +9,7 @@
 //! worker at a time, so neither side ever waits to write while the other one does. What is found is what
 //! [`count`](crate::count::count) finds: the same counters, seams and tallies are at work.
 //!
-//! [`count`] is the lead; [`Worker`] is the other side, for the program that the lead starts.
+//! [`count()`] is the lead; [`Worker`] is the other side, for the program that the lead starts.
 
 mod crew;
 mod lead;

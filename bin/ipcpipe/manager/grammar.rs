@@ -7,6 +7,7 @@
 mod count;
 mod create;
 mod explain;
+mod near;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -23,6 +24,7 @@ use ipcpipe::manager::{Command, Kind, Selector, Targets};
 pub(crate) use self::count::{Chart, CountArgs, Mode, Sample, Sort};
 use self::create::Create;
 pub(crate) use self::explain::{help_of, refusal};
+pub(crate) use self::near::nearest;
 use crate::args::When;
 use crate::units;
 
@@ -70,6 +72,12 @@ pub(crate) enum Form {
 }
 
 impl Options {
+    /// Those by which to tell that `words` cannot be read: an error about one option obeys the others.
+    pub(crate) fn of_error(words: &[OsString], outer: &Self) -> Self {
+        let json = ask_for_json(words).then_some(Form::Json);
+        Self { format: json, ..Self::default() }.or(outer)
+    }
+
     /// These, and `outer` where they say nothing.
     pub(crate) fn or(self, outer: &Self) -> Self {
         Self {
@@ -126,7 +134,7 @@ pub(crate) enum Verb {
         #[arg(value_name = "VERB")]
         words: Vec<OsString>,
     },
-    /// Take no new work, wait for what is no daemon, stop the daemons, end.
+    /// Take no new work, stop daemons and threads that tick, wait for the others, end.
     Quit {
         /// After this time, stop everything.
         #[arg(long, value_name = "DURATION", value_parser = units::duration)]
@@ -173,7 +181,9 @@ pub(crate) enum Verb {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "VERB")]
         words: Vec<OsString>,
     },
-    /// As quit, and drop what is stored.
+    /// Leave the prompt of 'attach'; the manager goes on.
+    Detach,
+    /// As quit, and drop what is stored: output and history, which are in memory.
     Clear,
     /// Stop everything now and end.
     Exit,
@@ -239,12 +249,31 @@ pub(crate) fn verbs_of_targets() -> Vec<String> {
 
 /// Reads the words of one command.
 pub(crate) fn read(words: &[OsString]) -> Result<Line, clap::Error> {
-    Line::try_parse_from(words)
+    Line::try_parse_from(words).and_then(|line| line.checked(words))
+}
+
+/// True if `words`, be they right or wrong, ask for JSON.
+pub(crate) fn ask_for_json(words: &[OsString]) -> bool {
+    let own: Vec<&OsString> = words.iter().take_while(|word| *word != "--").collect();
+    own.windows(2).any(|two| two[0] == "--format" && two[1] == "json")
+        || own.iter().any(|word| *word == "--format=json")
 }
 
 /// What the words of one command tell a manager to do.
 pub(crate) fn parse(words: &[OsString]) -> Result<Command, Refusal> {
     read(words).and_then(|line| line.verb.lower()).map_err(|error| refusal(words, error))
+}
+
+impl Line {
+    /// This, which was read from `words`, unless they hold what clap does not see.
+    pub(crate) fn checked(self, words: &[OsString]) -> Result<Self, clap::Error> {
+        match &self.verb {
+            Verb::Create(what) if words.last().is_some_and(|last| last == "--") && what.is_builtin() => {
+                Err(usage("nothing stands behind '--'; give a command, or leave '--' away for the built-in job"))
+            }
+            _ => Ok(self),
+        }
+    }
 }
 
 impl Verb {
@@ -275,7 +304,7 @@ impl Verb {
             Self::Count(_) => {
                 return Err(usage("counting is for the client to do: 'ipcpipe manager count' runs without a manager"));
             }
-            Self::Help { .. } | Self::Save { .. } | Self::Source { .. } | Self::Time { .. } => {
+            Self::Help { .. } | Self::Save { .. } | Self::Source { .. } | Self::Time { .. } | Self::Detach => {
                 return Err(usage("this is for the client to do, and a manager cannot"));
             }
         })

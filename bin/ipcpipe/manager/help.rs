@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::session::Lost;
-use super::{Status, grammar, session};
+use super::{Status, grammar, options, session};
 use crate::shell;
 
 /// Verbs by what they are for; the first group is all that a newcomer needs.
@@ -13,7 +13,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 7] = [
     ("Look", &["show", "why", "events"]),
     ("Keep", &["save", "source", "forget"]),
     ("Measure", &["time"]),
-    ("End", &["clear", "exit"]),
+    ("End", &["detach", "clear", "exit"]),
     ("Local", &["count"]),
 ];
 
@@ -28,7 +28,9 @@ pub(crate) fn print(words: &[OsString]) -> Result<Status, Lost> {
     if words.is_empty() {
         return show(&table());
     }
-    let mut definition = grammar::definition();
+    let surfaces = options::surfaces();
+    let is_surface = words.first().is_some_and(|word| surfaces.find_subcommand(word).is_some());
+    let mut definition = if is_surface { surfaces } else { grammar::definition() };
     definition.build();
     let mut command = &mut definition;
     for word in words {
@@ -66,13 +68,28 @@ pub(crate) fn table() -> String {
     text + TARGETS
 }
 
+/// What there is help for: verbs and surfaces.
+pub(crate) fn topics() -> Vec<String> {
+    let surfaces = options::surfaces();
+    let surfaces = surfaces.get_subcommands().filter(|surface| !surface.is_hide_set());
+    let verbs = GROUPS.into_iter().flat_map(|(_, verbs)| verbs).map(|verb| (*verb).to_owned());
+    verbs.chain(surfaces.map(|surface| surface.get_name().to_owned())).collect()
+}
+
 /// Each verb with what it needs and what it does, in the order of the groups.
 pub(crate) fn verbs() -> impl Iterator<Item = (String, String)> {
     let definition = grammar::definition();
     GROUPS.into_iter().flat_map(|(_, verbs)| verbs).map(move |verb| {
         let command = definition.find_subcommand(verb).expect("the groups hold verbs of the grammar");
-        (usage(command), command.get_about().map(ToString::to_string).unwrap_or_default())
+        (usage(command), about(command))
     })
+}
+
+/// What a verb does, and what else it is called.
+fn about(command: &clap::Command) -> String {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let others: Vec<_> = command.get_visible_aliases().collect();
+    if others.is_empty() { about } else { format!("{about} (also: {})", others.join(", ")) }
 }
 
 /// A verb and what it needs.

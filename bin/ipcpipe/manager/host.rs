@@ -43,13 +43,20 @@ pub(crate) struct Extras {
 #[derive(Debug)]
 pub(crate) struct Host {
     thread: JoinHandle<Result<(), Error>>,
+    /// What a person should hear before anything else.
+    pub(crate) remarks: Vec<String>,
     connections: RefCell<Vec<UnixStream>>,
 }
 
 impl Host {
     /// Starts a manager for `label`, which is who asked when somebody asks why.
     pub(crate) fn start(options: &Options, public: Public, sink: &Sink, label: &str) -> Result<Self, Error> {
-        Self::start_with(listen(options, public)?, &Extras { adopt: false, sink: sink.clone() }, label)
+        let host = Self::start_with(listen(options, public)?, &Extras { adopt: false, sink: sink.clone() }, label)?;
+        // A script talks of what it was told to do, and the manager of a person or of a service of how it is.
+        if public != Public::IfAsked {
+            host.remarks.iter().for_each(complain);
+        }
+        Ok(host)
     }
 
     /// Starts a manager on `socket`.
@@ -66,10 +73,11 @@ impl Host {
             adopt: extras.adopt,
         };
         let mut manager = Manager::new(setup)?;
+        let remarks = manager.remarks().to_vec();
         let failed = |error| Error::os("cannot start", "the manager", error);
         let connections = (0..OWN).map(|_| manager.connect(label)).collect::<Result<_, _>>().map_err(failed)?;
         let thread = thread::Builder::new().name("manager".into()).spawn(move || manager.run()).map_err(failed)?;
-        Ok(Self { thread, connections: RefCell::new(connections) })
+        Ok(Self { thread, remarks, connections: RefCell::new(connections) })
     }
 
     /// One of the connections that the program itself needs.
@@ -99,6 +107,7 @@ pub(crate) fn listen(options: &Options, public: Public) -> Result<Option<Socket>
     if public == Public::IfAsked && asked(options).is_none() {
         return Ok(None);
     }
+    remark_on_place(options);
     let path = socket_path(options)?;
     match Socket::bind(&path) {
         Ok(socket) => Ok(Some(socket)),
@@ -112,6 +121,15 @@ pub(crate) fn listen(options: &Options, public: Public) -> Result<Option<Socket>
                 .hint("talk to it with 'ipcpipe manager attach', or give this one another --socket"))
         }
         Err(BindError::Other(error)) => Err(error),
+    }
+}
+
+/// Says that the usual place is not where the environment wanted it; whoever has named one knows where it is.
+pub(crate) fn remark_on_place(options: &Options) {
+    if asked(options).is_none()
+        && let Some(remark) = socket::default_path_remark()
+    {
+        complain(remark);
     }
 }
 

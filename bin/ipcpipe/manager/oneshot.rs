@@ -15,6 +15,7 @@ pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> 
     // The surfaces are words of this grammar too, so that a slip in one of them is answered with its name.
     let definition = options::with_surfaces(Line::command());
     let line = definition.try_get_matches_from(words).and_then(|matches| Line::from_arg_matches(&matches));
+    let line = line.and_then(|line| line.checked(words));
     let line = match line {
         Ok(line) => line,
         Err(error) => return Ok(answer(words, error, outer)),
@@ -30,6 +31,10 @@ pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> 
         Verb::Count(args) => Ok(count(&args, &options)),
         Verb::Help { words } => Ok(super::settle(help::print(&words), None)),
         Verb::Names => Ok(names(words, &options)),
+        Verb::Detach => {
+            let why = "detach leaves the prompt of 'ipcpipe manager attach'; there is none to leave here";
+            Ok(super::settle(session::refuse(&options, None, grammar::misuse(why)), None))
+        }
         _ => command(words, &options),
     }
 }
@@ -37,7 +42,7 @@ pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> 
 fn answer(words: &[OsString], error: clap::Error, options: &Options) -> Status {
     let said = match grammar::help_of(&error) {
         Some(help) => help::show(&help),
-        None => session::refuse(options, None, grammar::refusal(words, error)),
+        None => session::refuse(&grammar::Options::of_error(words, options), None, grammar::refusal(words, error)),
     };
     super::settle(said, None)
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Subcommand, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
 use ipcpipe::manager::Sink;
 
 use super::count::CounterArgs;
@@ -19,10 +19,10 @@ use crate::units;
 pub(crate) struct ManagerArgs {
     #[command(flatten)]
     pub(crate) options: Options,
-    /// Carry out these commands, separated by ';', and quit.
+    /// Carry out these commands, separated by ';', with a manager of its own, and quit.
     #[arg(short, long, value_name = "COMMANDS", conflicts_with = "file")]
     pub(crate) command: Option<String>,
-    /// Carry out the commands of a file, and quit.
+    /// Carry out the commands of a file with a manager of its own, and quit.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: Option<PathBuf>,
     /// Where events go: off, a file, or unix:PATH for a log server.
@@ -39,10 +39,11 @@ pub(crate) struct ManagerArgs {
 }
 
 /// How it can be used.
-const USAGE: &str = "ipcpipe manager [OPTIONS]                 a prompt; a script if stdin is no terminal
-       ipcpipe manager [OPTIONS] -c 'A; B' | -f FILE
-       ipcpipe manager [OPTIONS] serve | attach | up
-       ipcpipe manager [OPTIONS] VERB ...        one command to the manager that is running";
+const USAGE: &str =
+    "ipcpipe manager [OPTIONS]                      a prompt, or a script from stdin, with a manager of its own
+       ipcpipe manager [OPTIONS] -c 'A; B' | -f FILE  a script with a manager of its own
+       ipcpipe manager [OPTIONS] serve | attach | up | logd
+       ipcpipe manager [OPTIONS] VERB ...             one command to the manager that is running";
 
 /// What to be instead of a prompt.
 #[derive(Debug, Subcommand)]
@@ -117,6 +118,11 @@ pub(crate) fn with_surfaces(command: clap::Command) -> clap::Command {
     let surfaces = Surface::augment_subcommands(clap::Command::new("surfaces"));
     let shown = surfaces.get_subcommands().filter(|surface| !surface.is_hide_set()).cloned();
     command.subcommands(shown)
+}
+
+/// `ipcpipe manager` with its surfaces alone, for help: their options are not those of the verbs.
+pub(crate) fn surfaces() -> clap::Command {
+    ManagerArgs::augment_args(clap::Command::new("ipcpipe manager").disable_help_subcommand(true))
 }
 
 /// `manager` with the verbs among its subcommands, for completion.

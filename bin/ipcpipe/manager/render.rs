@@ -153,9 +153,6 @@ pub(crate) fn event(event: &Event) -> String {
 fn output(line: &OutputLine, prefixed: bool) -> Vec<u8> {
     let name = if prefixed { format!("{} | ", one(&line.name)) } else { String::new() };
     let mut out = Vec::new();
-    if line.lost > 0 {
-        out.extend(format!("{name}[{} lines were dropped here]\n", line.lost).bytes());
-    }
     out.extend(name.bytes());
     out.extend(bytes(&line.text));
     out.push(b'\n');
@@ -241,7 +238,7 @@ mod tests {
     fn output_is_passed_on_byte_for_byte() {
         let text = Word::Bytes(b"\xff\x1b[1mx".to_vec());
         let line = OutputLine { ts_ns: 0, name: "web".into(), stream: Stream::Stdout, text, lost: 2, cut: false };
-        assert_eq!(output(&line, false), b"[2 lines were dropped here]\n\xff\x1b[1mx\n");
+        assert_eq!(output(&line, false), b"\xff\x1b[1mx\n");
         assert_eq!(output(&OutputLine { lost: 0, ..line }, true), b"web | \xff\x1b[1mx\n");
     }
 

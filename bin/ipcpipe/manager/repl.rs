@@ -3,10 +3,11 @@
 mod complete;
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::Poll;
 
+use anstyle::Style;
 use ipcpipe::Error;
 use ipcpipe::manager::Sink;
 use ipcpipe::manager::client::Client;
@@ -64,6 +65,10 @@ fn quit(session: &mut Session) -> Result<(), Lost> {
 /// Reads lines and carries them out until there are no more.
 fn converse(session: &mut Session, connect: Connect<'_>) -> Result<(), Lost> {
     let mut prompt = Prompt::new();
+    if session.is_chatty() && io::stdout().is_terminal() {
+        let dim = Style::new().dimmed();
+        let _ = writeln!(anstream::stdout(), "{dim}type 'help' for the verbs{dim:#}");
+    }
     let mut events = connect()?;
     events.send(&session::request(&["events", "-f", "-n", "0"].map(Into::into)))?;
     let mut names = connect().ok();
@@ -90,7 +95,7 @@ fn carry_out(session: &mut Session, line: &[u8]) -> Result<(), Lost> {
             }
         }
         Err(flaw) => {
-            session::refuse(&Options::default(), None, misuse(flaw.to_string()))?;
+            session.refuse(None, misuse(flaw.to_string()))?;
         }
     }
     Ok(())
@@ -119,6 +124,8 @@ impl Filter {
                 false
             }
             "exited" | "killed" | "gone" | "done" | "stopped" | "panicked" => !self.stopping.remove(&event.target),
+            // Whoever asked for it was answered.
+            "refused" => false,
             _ => event.level != Level::Info,
         }
     }
@@ -202,7 +209,8 @@ mod tests {
             event("started", "a", Level::Info),
             event("killed", "a", Level::Info),
             event("ended", "a", Level::Warning),
+            event("refused", "", Level::Error),
         ];
-        assert_eq!(told.map(|event| filter.is_news(&event)), [false, false, true, false, false, true, true]);
+        assert_eq!(told.map(|event| filter.is_news(&event)), [false, false, true, false, false, true, true, false]);
     }
 }

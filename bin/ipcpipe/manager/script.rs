@@ -1,5 +1,6 @@
 //! Scripts: commands from `-c`, a file or a stdin that is no terminal.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor};
@@ -13,8 +14,12 @@ use ipcpipe::{Error, OneLine};
 
 use super::grammar::{Options, misuse};
 use super::host::{Host, Public};
-use super::session::{Lost, Session, refuse};
+use super::session::{Lost, Session};
 use super::{Status, words};
+use crate::complain;
+
+/// Characters of a command that are shown.
+const SHOWN: usize = 100;
 
 /// Where a command stands.
 #[derive(Debug)]
@@ -114,6 +119,8 @@ fn from_stdin(session: &mut Session, script: &mut Script, keep_going: bool) -> R
     loop {
         while let Some(line) = input.line() {
             if commands.line(session, &line)? {
+                // What is not here yet is not waited for.
+                commands.bury(goes_on(&mut &*input.waiting));
                 return Ok(commands.status);
             }
         }
@@ -165,23 +172,40 @@ pub(crate) fn commands(
         line.clear();
         match input.read_until(b'\n', &mut line) {
             Ok(0) => return Ok(commands.status),
-            Ok(_) if commands.line(session, &line)? => return Ok(commands.status),
+            Ok(_) if commands.line(session, &line)? => {
+                commands.bury(commands.stopped.is_some() && goes_on(input));
+                return Ok(commands.status);
+            }
             Ok(_) => {}
-            Err(error) => return commands.unreadable(error),
+            Err(error) => return commands.unreadable(session, error),
         }
     }
+}
+
+/// True if there is a command in what was not read yet, right or wrong.
+fn goes_on(input: &mut dyn BufRead) -> bool {
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+        if words::split(&line).map_or(true, |commands| !commands.is_empty()) {
+            return true;
+        }
+        line.clear();
+    }
+    false
 }
 
 /// Commands of one source, one line after the other.
 struct Commands {
     place: Place,
     keep_going: bool,
+    /// What to say of a command that stopped the script without a word, if there are more.
+    stopped: Option<String>,
     status: Status,
 }
 
 impl Commands {
     fn new(name: &str, keep_going: bool) -> Self {
-        Self { place: Place { name: name.to_owned(), line: 0 }, keep_going, status: Status::DONE }
+        Self { place: Place { name: name.to_owned(), line: 0 }, keep_going, stopped: None, status: Status::DONE }
     }
 
     /// Carries out one line; true if it was the last one to be carried out.
@@ -190,17 +214,36 @@ impl Commands {
         let commands = match words::split(line) {
             Ok(commands) => commands,
             Err(flaw) => {
-                let status = refuse(&Options::default(), Some(&self.place), misuse(flaw.to_string()))?;
+                let status = session.refuse(Some(&self.place), misuse(flaw.to_string()))?;
                 return Ok(self.ends_with(status));
             }
         };
-        for words in commands {
+        let mut commands = commands.into_iter();
+        while let Some(words) = commands.next() {
             let status = session.execute(&words, Some(&self.place))?;
-            if self.ends_with(status) || session.over || session.stopped_by.is_some() {
+            let ends = self.ends_with(status);
+            if ends && session.silent && status != Status(Code::Interrupted.exit()) {
+                self.stopped = Some(self.epitaph(session, &words, status));
+            }
+            if ends || session.over || session.stopped_by.is_some() {
+                self.bury(commands.next().is_some());
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    fn epitaph(&self, session: &Session, words: &[OsString], status: Status) -> String {
+        let command: String = words::join(words).chars().take(SHOWN).collect();
+        let advice = if session.knows_keep_going() { "; -k goes on" } else { "" };
+        format!("{}: stopped: '{command}' had status {}{advice}", self.place, status.0)
+    }
+
+    /// Says why the script stopped if there is `more` of it. The last command stops nothing.
+    fn bury(&mut self, more: bool) {
+        if more && let Some(text) = self.stopped.take() {
+            complain(text);
+        }
     }
 
     /// Notes the status of a command; true if it ends the script. An interrupted one ends any script.
@@ -211,8 +254,8 @@ impl Commands {
         status == Status(Code::Interrupted.exit()) || status != Status::DONE && !self.keep_going
     }
 
-    fn unreadable(&self, error: io::Error) -> Result<Status, Lost> {
+    fn unreadable(&self, session: &Session, error: io::Error) -> Result<Status, Lost> {
         let error = Error::os("cannot read", &self.place.name, error);
-        refuse(&Options::default(), None, Refusal::new(Code::Failed, error.to_string()))
+        session.refuse(None, Refusal::new(Code::Failed, error.to_string()))
     }
 }

@@ -26,7 +26,7 @@ use super::repl::QUIT_SOON;
 use super::session::request;
 use super::view::write;
 
-/// What a detached manager reports when it answers; anything else is why it does not.
+/// What a detached manager reports last when it answers, after its remarks; anything else is why it does not.
 const READY: &str = "ready\n";
 
 /// Runs a manager, or has another process run it.
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<St
         Some(fd) => {
             let mut report = File::from(fd::adopt(fd)?);
             let served = begin(args, options, sink);
-            let text = served.as_ref().map_or_else(ToString::to_string, |_| READY.into());
+            let text = served.as_ref().map_or_else(ToString::to_string, report_of);
             // Nobody to report to means nobody to talk to about it.
             let _ = report.write_all(text.as_bytes());
             drop(report);
@@ -44,10 +44,17 @@ pub(crate) fn run(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<St
         }
         None => {
             let (host, path) = begin_here(args, options, sink)?;
+            host.remarks.iter().for_each(crate::complain);
             announce(std::process::id(), &path, options)?;
             stay(host)
         }
     }
+}
+
+/// What is told to whoever asked for a manager in the background: its remarks, a line each, and that it answers.
+fn report_of(host: &Host) -> String {
+    let remarks = host.remarks.iter().map(|remark| format!("{}\n", OneLine::text(remark)));
+    remarks.chain([READY.to_owned()]).collect()
 }
 
 fn begin(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<Host, Error> {
@@ -99,6 +106,7 @@ fn is_over(client: &mut Client) -> bool {
 
 /// Starts this program again in a session of its own, and returns when its socket answers.
 fn detach(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<Status, Error> {
+    host::remark_on_place(options);
     let path = std::path::absolute(host::socket_path(options)?)
         .map_err(|error| Error::os("cannot find", "the socket's directory", error))?;
     let failed = |error: io::Error| Error::os("cannot start", "the manager", error);
@@ -118,8 +126,11 @@ fn detach(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<Status, Er
     drop(reported);
     let mut said = String::new();
     File::from(report).read_to_string(&mut said).map_err(failed)?;
+    if let Some(remarks) = said.strip_suffix(READY) {
+        remarks.lines().for_each(crate::complain);
+        return announce(child.id(), &OneLine::path(&path).to_string(), options).map(|()| Status::DONE);
+    }
     match said.as_str() {
-        READY => announce(child.id(), &OneLine::path(&path).to_string(), options).map(|()| Status::DONE),
         "" => Err(Error::refused("cannot start", "the manager", "it died before it could say why")),
         why => {
             crate::complain(why);

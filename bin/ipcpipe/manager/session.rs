@@ -16,9 +16,9 @@ use ipcpipe::sys::signal::{self, Signals};
 use ipcpipe::sys::wait::{self, Interest};
 use ipcpipe::{Error, OneLine};
 
-use super::grammar::{self, CountArgs, Options, Verb};
+use super::grammar::{self, CountArgs, Form, Options, Verb};
 use super::script::{self, Place};
-use super::view::{Shape, View};
+use super::view::{Shape, View, write};
 use super::{Status, count, help};
 
 /// How deep files of commands may include each other.
@@ -39,6 +39,10 @@ pub(crate) struct Session {
     depth: usize,
     /// Requests to end since the command began.
     requests: usize,
+    /// The manager goes on without us.
+    guest: bool,
+    /// The last command failed, and its status is all that tells.
+    pub(crate) silent: bool,
     /// The manager has ended, or gone.
     pub(crate) over: bool,
     /// A signal other than Ctrl-C asked this program to end.
@@ -60,11 +64,38 @@ impl Session {
     pub(crate) fn new(client: Client, options: &Options) -> Result<Self, Error> {
         let signals = Signals::catch(&signal::requests().collect::<Vec<_>>());
         let signals = signals.map_err(|error| Error::os("cannot catch", "signals", error))?;
-        Ok(Self { client, signals, options: options.clone(), depth: 0, requests: 0, over: false, stopped_by: None })
+        Ok(Self {
+            client,
+            signals,
+            options: options.clone(),
+            depth: 0,
+            requests: 0,
+            guest: false,
+            silent: false,
+            over: false,
+            stopped_by: None,
+        })
+    }
+
+    /// The same, with a manager that was there before and goes on afterwards.
+    pub(crate) fn visit(client: Client, options: &Options) -> Result<Self, Error> {
+        Ok(Self { guest: true, ..Self::new(client, options)? })
+    }
+
+    /// True if a script of this conversation stops at an error unless somebody asked for `-k`, which only one with a manager
+    /// of its own knows.
+    pub(crate) fn knows_keep_going(&self) -> bool {
+        !self.guest && self.depth == 0
+    }
+
+    /// True if what is written for a person is wanted.
+    pub(crate) fn is_chatty(&self) -> bool {
+        !self.options.quiet && self.options.format != Some(Form::Json)
     }
 
     /// Carries out one command. The status is what it deserves; what went wrong has been said.
     pub(crate) fn execute(&mut self, words: &[OsString], place: Option<&Place>) -> Result<Status, Lost> {
+        self.silent = false;
         let line = match grammar::read(words) {
             Ok(line) => line,
             Err(error) => return self.answer_locally(words, error, place),
@@ -79,6 +110,7 @@ impl Session {
             Verb::Source { file } => self.source(&file, &options, place),
             Verb::Save { file: Some(file) } => self.save(&file, &options, place),
             Verb::Time { words } => self.time(&words, place),
+            Verb::Detach => self.detach(&options, place),
             verb => match verb.lower() {
                 Ok(command) => self.ask(words, &command, &options, place),
                 Err(error) => refuse(&options, place, grammar::refusal(words, error)),
@@ -99,8 +131,23 @@ impl Session {
     fn answer_locally(&self, words: &[OsString], error: clap::Error, place: Option<&Place>) -> Result<Status, Lost> {
         match grammar::help_of(&error) {
             Some(help) => help::show(&help),
-            None => refuse(&self.options, place, grammar::refusal(words, error)),
+            None => refuse(&Options::of_error(words, &self.options), place, grammar::refusal(words, error)),
         }
+    }
+
+    /// Says what is wrong with what was read.
+    pub(crate) fn refuse(&self, place: Option<&Place>, refusal: Refusal) -> Result<Status, Lost> {
+        refuse(&self.options, place, refusal)
+    }
+
+    /// Leaves a manager that goes on.
+    fn detach(&mut self, options: &Options, place: Option<&Place>) -> Result<Status, Lost> {
+        if !self.guest {
+            let why = "detach is for 'ipcpipe manager attach'; there is a manager of its own here, which 'quit' ends";
+            return refuse(options, place, grammar::misuse(why));
+        }
+        self.over = true;
+        Ok(Status::DONE)
     }
 
     /// Sends a command and shows its answers.
@@ -113,7 +160,12 @@ impl Session {
     ) -> Result<Status, Lost> {
         let mut view = View::new(options, shape(command), place.map(ToString::to_string));
         let ends = matches!(command, Command::Quit { .. } | Command::Clear | Command::Exit);
-        self.converse(words, ends, &mut view)
+        let status = self.converse(words, ends, &mut view)?;
+        // A pattern may mean nobody.
+        if let (Status::DONE, false, Some(verb)) = (status, view.answered, changes(command)) {
+            view.remark(&format!("nothing to {verb}"));
+        }
+        Ok(status)
     }
 
     /// Ends the manager as `words` say, at the end of a script: a manager with nothing left to stop is no news.
@@ -136,6 +188,7 @@ impl Session {
             status = Status(Code::Interrupted.exit());
         }
         self.over |= ends && status != Status(Code::Interrupted.exit());
+        self.silent = status != Status::DONE && !view.refused;
         view.finish()?;
         Ok(status)
     }
@@ -244,8 +297,14 @@ impl Session {
         if status != Status::DONE {
             return Ok(status);
         }
-        match fs::write(file, view.into_script()) {
-            Ok(()) => Ok(status),
+        let script = view.into_script();
+        let number = script.iter().filter(|byte| **byte == b'\n').count();
+        let commands = if number == 1 { "command" } else { "commands" };
+        let saved = format!("saved {number} {commands} to {}\n", OneLine::path(file));
+        let quiet = options.quiet || options.format == Some(Form::Json);
+        match fs::write(file, script) {
+            Ok(()) if quiet => Ok(status),
+            Ok(()) => write(saved.as_bytes()).map(|()| status).map_err(Lost),
             Err(error) => {
                 let error = Error::os("cannot write", OneLine::path(file), error);
                 refuse(options, place, Refusal::new(Code::Failed, error.to_string()))
@@ -273,6 +332,20 @@ pub(crate) fn refuse(options: &Options, place: Option<&Place>, refusal: Refusal)
 pub(crate) fn request(words: &[OsString]) -> Request {
     let cwd = std::env::current_dir().ok().map(|dir| dir.as_os_str().into());
     Request { v: VERSION, cmd: words.iter().map(|word| word.as_os_str().into()).collect(), cwd, ..Request::default() }
+}
+
+/// The word for what a command does to each of its targets, if it does anything.
+fn changes(command: &Command) -> Option<&'static str> {
+    Some(match command {
+        Command::Pause(_) => "pause",
+        Command::Resume(_) => "resume",
+        Command::Terminate { .. } => "terminate",
+        Command::Kill(_) => "kill",
+        Command::Restart(_) => "restart",
+        Command::Signal { .. } => "signal",
+        Command::Forget(_) => "forget",
+        _ => return None,
+    })
 }
 
 /// What the answers to a command look like.

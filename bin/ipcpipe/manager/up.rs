@@ -14,16 +14,16 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use ipcpipe::manager::Sink;
 use ipcpipe::manager::client::Client;
-use ipcpipe::manager::protocol::{Answer, Code, OutputLine};
+use ipcpipe::manager::protocol::{Answer, Code, Event, Level, OutputLine};
 use ipcpipe::sys::signal::{self, Signals};
 use ipcpipe::sys::wait::{self, Interest};
 use ipcpipe::{Error, OneLine};
 
 use super::Status;
-use super::grammar::Options;
+use super::grammar::{Options, misuse};
 use super::host::{Host, Public};
 use super::procfile::{self, Entry};
-use super::session::{Lost, request};
+use super::session::{self, Lost, request};
 use super::{render, settle};
 use crate::complain;
 
@@ -34,35 +34,52 @@ const COLORS: [AnsiColor; 6] =
 /// Time for output that is on its way when all have ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Lines that are put in order before they are printed.
+const BATCH: usize = 1000;
+
 /// Runs the processes of `file` until all have ended.
 pub(crate) fn run(file: &Path, options: &Options, sink: &Sink) -> Result<Status, Error> {
     let text = fs::read(file).map_err(|error| Error::os("cannot read", file.display(), error))?;
     let entries = match procfile::read(&text) {
         Ok(entries) => entries,
         Err((line, why)) => {
-            complain(format_args!("{}:{line}: {why}", OneLine::path(file)));
-            return Ok(Status(Code::Usage.exit()));
+            let refusal = misuse(format!("{}:{line}: {why}", OneLine::path(file)));
+            return Ok(settle(session::refuse(options, None, refusal), None));
         }
     };
     let host = Host::start(options, Public::IfFree, sink, "up")?;
     let failed = |error: io::Error| Error::os("cannot catch", "signals", error);
     let signals = Signals::catch(&signal::requests().collect::<Vec<_>>()).map_err(failed)?;
-    let mut crew =
-        Crew { commands: host.connect()?, output: host.connect()?, signals, entries, following: false, drained: false };
+    let mut crew = Crew {
+        commands: host.connect()?,
+        events: host.connect()?,
+        output: host.connect()?,
+        signals,
+        file: OneLine::path(file).to_string(),
+        entries,
+        creating: None,
+        following: false,
+        drained: false,
+    };
     let status = crew.work();
     drop(crew);
     host.end(&["exit"])?;
     Ok(settle(status, None))
 }
 
-/// The processes and both conversations about them.
+/// The processes and the conversations about them.
 struct Crew {
     /// Creates, waits and stops.
     commands: Client,
+    /// Tells what happens to them, asked for or not.
+    events: Client,
     /// Streams what they write.
     output: Client,
     signals: Signals,
+    file: String,
     entries: Vec<Entry>,
+    /// The one that is being created.
+    creating: Option<usize>,
     /// Output has been asked for.
     following: bool,
     /// All output has been printed.
@@ -77,7 +94,9 @@ enum Ended {
 
 impl Crew {
     fn work(&mut self) -> Result<Status, Lost> {
+        self.events.send(&request(&["events", "-f", "-n", "0"].map(OsString::from)))?;
         for at in 0..self.entries.len() {
+            self.creating = Some(at);
             let words = self.entries[at].words.clone();
             match self.command(&words)? {
                 Ended::With(Status::DONE) => {}
@@ -85,6 +104,7 @@ impl Crew {
                 Ended::Interrupted => return self.stop(at + 1),
             }
         }
+        self.creating = None;
         self.follow_output()?;
         self.wait_for_all()
     }
@@ -117,6 +137,7 @@ impl Crew {
 
     /// Stops the first `number`, the last one first; a second request stops all of them now.
     fn stop(&mut self, number: usize) -> Result<Status, Lost> {
+        self.creating = None;
         self.entries.truncate(number);
         if !self.following {
             self.follow_output()?;
@@ -135,7 +156,7 @@ impl Crew {
     fn drain(&mut self) -> Result<(), Lost> {
         let deadline = wait::deadline_in(LAST_WORDS);
         loop {
-            self.print_output()?;
+            self.print_news()?;
             let [readable] = wait::wait([(self.output.as_fd(), Interest::Read)], deadline)?;
             if self.drained || !readable.any() {
                 return Ok(());
@@ -153,12 +174,14 @@ impl Crew {
                 Poll::Ready(Some(Answer::End { exit, .. })) => return Ok(Ended::With(Status(exit))),
                 Poll::Ready(Some(answer)) => {
                     // Last words come before the end.
-                    self.print_output()?;
+                    if self.creating.is_none() {
+                        self.print_news()?;
+                    }
                     self.tell(words, &answer)?;
                 }
                 Poll::Ready(None) => return Ok(Ended::Interrupted),
                 Poll::Pending => {
-                    self.print_output()?;
+                    self.print_news()?;
                     interrupted |= self.pause()?;
                 }
             }
@@ -172,7 +195,10 @@ impl Crew {
             Answer::Error(refusal) if words[0] == "terminate" && refusal.code == Code::NotRunning => {}
             // Whoever pressed Ctrl-C knows.
             Answer::Error(refusal) if refusal.code == Code::Interrupted => {}
-            Answer::Error(refusal) => complain(render::error(refusal)),
+            Answer::Error(refusal) => {
+                let line = self.creating.map(|at| format!("{}:{}: ", self.file, self.entries[at].line));
+                complain(format_args!("{}{}", line.unwrap_or_default(), render::error(refusal)));
+            }
             Answer::Done(deed) => self.print(&deed.name, None, render::done(deed).as_bytes())?,
             _ => {}
         }
@@ -181,8 +207,8 @@ impl Crew {
 
     /// Waits for anything; true if somebody asked to stop.
     fn pause(&mut self) -> io::Result<bool> {
-        let fds = [self.commands.as_fd(), self.output.as_fd(), self.signals.as_fd()].map(|fd| (fd, Interest::Read));
-        let [_, _, signalled] = wait::wait(fds, None)?;
+        let fds = [self.commands.as_fd(), self.output.as_fd(), self.events.as_fd(), self.signals.as_fd()];
+        let [.., signalled] = wait::wait(fds.map(|fd| (fd, Interest::Read)), None)?;
         if !signalled.any() || self.signals.take().is_empty() {
             return Ok(false);
         }
@@ -190,17 +216,47 @@ impl Crew {
         Ok(true)
     }
 
-    fn print_output(&mut self) -> Result<(), Lost> {
-        while let Poll::Ready(Some(answer)) = self.output.try_next()? {
-            match answer {
-                Answer::Line(OutputLine { ts_ns, name, text, .. }) => {
-                    self.print(&name, Some(ts_ns), render::bytes(&text))?;
+    /// Prints what they wrote and what happened to them, in its order.
+    fn print_news(&mut self) -> Result<(), Lost> {
+        loop {
+            let mut news = Vec::new();
+            while news.len() < BATCH
+                && let Poll::Ready(Some(answer)) = self.output.try_next()?
+            {
+                match answer {
+                    Answer::Line(OutputLine { ts_ns, name, text, .. }) => {
+                        news.push((ts_ns, name, render::bytes(&text).to_vec()));
+                    }
+                    Answer::End { .. } => self.drained = true,
+                    _ => {}
                 }
-                Answer::End { .. } => self.drained = true,
-                _ => {}
+            }
+            while let Poll::Ready(Some(answer)) = self.events.try_next()? {
+                if let Answer::Event(event) = answer
+                    && self.is_news(&event)
+                {
+                    news.push((event.ts_ns, event.target.clone(), happened(&event).into_bytes()));
+                }
+            }
+            news.sort_by_key(|(ts_ns, ..)| *ts_ns);
+            for (ts_ns, name, text) in &news {
+                self.print(name, Some(*ts_ns), text)?;
+            }
+            if news.len() < BATCH {
+                return Ok(());
             }
         }
-        Ok(())
+    }
+
+    /// True for what no answer tells: whoever creates, waits or stops hears of the first start and of the end.
+    fn is_news(&self, event: &Event) -> bool {
+        let ours = event.msg.starts_with("process ") && self.entries.iter().any(|entry| entry.name == event.target);
+        ours && match event.event.as_str() {
+            "started" => !event.msg.contains(": created by "),
+            "ready" => true,
+            "exited" | "killed" | "failed" | "gone" | "stopped" => false,
+            _ => event.level != Level::Info,
+        }
     }
 
     /// A line behind time and name: `12:03:04 web | text`.
@@ -217,5 +273,15 @@ impl Crew {
         line.extend(text);
         line.push(b'\n');
         anstream::stdout().lock().write_all(&line)
+    }
+}
+
+/// What happened, with the pid of a start.
+fn happened(event: &Event) -> String {
+    match (event.event.as_str(), event.msg.split_once(": "), event.pid) {
+        ("started", Some((what, why)), Some(pid)) => {
+            format!("{}, pid {pid} ({})", OneLine::text(what), OneLine::text(why))
+        }
+        _ => OneLine::text(&event.msg).to_string(),
     }
 }

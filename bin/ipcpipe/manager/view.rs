@@ -16,6 +16,10 @@ pub(crate) struct View {
     quiet: bool,
     shape: Shape,
     rows: Vec<render::Row>,
+    /// Something was said about what was asked for, done or not.
+    pub(crate) answered: bool,
+    /// It was said why something was not done.
+    pub(crate) refused: bool,
     /// Stands before errors: the file and line that they are about.
     pub(crate) place: Option<String>,
 }
@@ -42,7 +46,7 @@ impl View {
     /// Shows answers as `options` say.
     pub(crate) fn new(options: &Options, shape: Shape, place: Option<String>) -> Self {
         let json = options.format == Some(Form::Json);
-        Self { json, quiet: options.quiet, shape, rows: Vec::new(), place }
+        Self { json, quiet: options.quiet, shape, place, ..Self::default() }
     }
 
     /// Shows one answer.
@@ -52,6 +56,8 @@ impl View {
             script.push(b'\n');
             return Ok(());
         }
+        self.answered = true;
+        self.refused |= matches!(answer, Answer::Error(_));
         let told = match &answer {
             Answer::Done(_) => !self.quiet,
             Answer::Ended { processes: 0, threads: 0 } => !self.quiet && self.shape != Shape::Silent,
@@ -74,7 +80,14 @@ impl View {
                 self.rows.push(render::Row::from(&row));
                 Ok(())
             }
-            answer => write(&render::line(&answer, self.shape == Shape::Prefixed)),
+            answer => {
+                if let Answer::Line(line) = &answer
+                    && line.lost > 0
+                {
+                    self.remark(&format!("{} lines of {} before this one are not kept", line.lost, line.name));
+                }
+                write(&render::line(&answer, self.shape == Shape::Prefixed))
+            }
         }
     }
 
@@ -103,6 +116,14 @@ impl View {
         }
         self.complain(&refusal);
         Ok(())
+    }
+
+    /// Tells a person on stderr what is no answer.
+    pub(crate) fn remark(&self, text: &str) {
+        if !self.json && !self.quiet {
+            let place = self.place.as_ref().map_or_else(String::new, |place| format!("{place}: "));
+            crate::say(&format!("{}\n", message(format!("{place}{text}"))));
+        }
     }
 
     fn complain(&self, refusal: &Refusal) {

@@ -5,7 +5,7 @@
 
 use clap_complete::Shell;
 
-use crate::manager::verbs_of_targets;
+use crate::manager::{topics, verbs_of_targets};
 
 /// The end of a positional argument that is a target in what clap generates for zsh.
 const ZSH_TARGET: &str = "words -- Name, pid";
@@ -18,9 +18,11 @@ _ipcpipe_names() {
         case $found:$word in
             *:--) return 0 ;;
             :manager) found=manager ;;
+            manager:help) found=help ;;
             VERBS) found=verb ;;
         esac
     done
+    [[ $found == help ]] && COMPREPLY=($(compgen -W "HELP" -- "$current"))
     [[ $found == verb && $current != -* ]] || return 0
     while IFS= read -r name; do
         [[ $name == "$current"* ]] && COMPREPLY+=("$(printf %q "$name")")
@@ -47,7 +49,7 @@ pub(super) fn add(shell: Shell, script: Vec<u8>) -> Vec<u8> {
     let script = String::from_utf8(script).expect("clap generates text");
     let verbs = verbs_of_targets();
     let script = match shell {
-        Shell::Bash => script + &BASH.replace("VERBS", &patterns(&verbs)),
+        Shell::Bash => script + &BASH.replace("VERBS", &patterns(&verbs)).replace("HELP", &topics().join(" ")),
         Shell::Zsh => zsh(&script),
         Shell::Fish => script + &FISH.replace("VERBS", &verbs.join(" ")),
         _ => script,
@@ -79,6 +81,7 @@ mod tests {
         let read = |shell| String::from_utf8(super::super::script(shell)).unwrap();
         let bash = read(Shell::Bash);
         assert!(bash.contains("manager:pause | manager:resume") && bash.contains("manager:stop"), "{bash}");
+        assert!(bash.contains("compgen -W \"create list pause") && bash.contains(" serve"), "{bash}");
         let zsh = read(Shell::Zsh);
         assert!(zsh.starts_with("#compdef ipcpipe\n") && zsh.matches(":_ipcpipe_names'").count() >= 10, "{zsh}");
         assert!(read(Shell::Fish).contains("__fish_seen_subcommand_from pause resume"));

@@ -84,11 +84,11 @@ impl Process {
             Error::os("cannot start", &self.spec.name, error).hint("raise the limit on open files ('ulimit -n')")
         })?;
         let probe = self.spec.ready.as_ref().map(|ready| Probe::new(ready, cx, self.id)).transpose()?;
+        check(&self.spec)?;
         let mut command = command(&self.spec, &cx.setup.job, &cookie);
         if let Some(path) = probe.as_ref().and_then(Probe::notify_path) {
             command.env("NOTIFY_SOCKET", path);
         }
-        check_directory(&self.spec)?;
         self.foretell(cx, &cookie)?;
         let mut child = Child::spawn(&mut command, []).map_err(|error| refused(&self.spec, error))?;
         let pid = child.pid();
@@ -235,7 +235,10 @@ fn command(spec: &ProcessSpec, job: &[OsString], cookie: &str) -> Command {
 }
 
 /// The kernel reports a missing directory exactly like a missing program, so it is looked at first.
-fn check_directory(spec: &ProcessSpec) -> Result<(), Error> {
+fn check(spec: &ProcessSpec) -> Result<(), Error> {
+    if spec.program.words().is_empty() {
+        return Err(Error::refused("cannot start", &spec.name, "its command has no words"));
+    }
     match &spec.cwd {
         Some(cwd) => match cwd.metadata() {
             Ok(found) if found.is_dir() => Ok(()),

@@ -1,6 +1,5 @@
 //! A manager under test and those who talk to it.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
@@ -42,7 +41,7 @@ impl Server {
     }
 
     /// Its descriptors while it does nothing: two answers later, it has closed what it opened because of the first.
-    pub(crate) fn descriptors(&mut self) -> BTreeSet<String> {
+    pub(crate) fn descriptors(&mut self) -> Vec<PathBuf> {
         self.client.ask("list").exited(0);
         self.client.ask("list").exited(0);
         descriptors(self.pid())
@@ -323,10 +322,13 @@ pub(crate) fn zombies(parent: u32) -> usize {
     processes().iter().filter(|it| it.parent == parent && it.state == 'Z').count()
 }
 
-/// What the descriptors of a process are, by number.
-pub(crate) fn descriptors(pid: u32) -> BTreeSet<String> {
+/// What the descriptors of a process are.
+pub(crate) fn descriptors(pid: u32) -> Vec<PathBuf> {
     let fds = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
-    fds.map(|fd| fd.file_name().into_string().unwrap()).collect()
+    // What they are, for a file that is written anew may come back under another number.
+    let mut open: Vec<PathBuf> = fds.filter_map(|fd| fs::read_link(fd.path()).ok()).collect();
+    open.sort();
+    open
 }
 
 /// The name of a thread of a process.

@@ -200,6 +200,33 @@ fn news_are_printed_above_the_line() {
     assert_eq!(terminal.finish().0.code(), Some(0));
 }
 
+/// `attach` says how it is left, and leaves the manager alone.
+#[test]
+fn a_visitor_can_leave() {
+    let sandbox = Sandbox::new();
+    let server = super::harness::Server::start(&sandbox);
+    let mut terminal = Terminal::run(&sandbox, &[env!("CARGO_BIN_EXE_ipcpipe"), "manager", "attach"]);
+    terminal.sees("run/ipcpipe/manager.sock; 'detach' or Ctrl-D leaves it, 'quit' and 'exit' end it\r\n");
+    terminal.sees("type 'help' for the verbs");
+    terminal.sees("> ");
+    terminal.types("detach\r");
+    assert_eq!(terminal.finish().0.code(), Some(0));
+    server.exit();
+}
+
+/// A failure that was answered is no news.
+#[test]
+fn a_failed_creation_is_told_once() {
+    let sandbox = Sandbox::new();
+    let mut terminal = Terminal::prompt(&sandbox);
+    terminal.says("create process p1 -- /nowhere", "No such file or directory");
+    terminal.says("detach", "which 'quit' ends\r\n");
+    terminal.types("exit\r");
+    let (status, rest) = terminal.finish();
+    assert_eq!(status.code(), Some(0));
+    assert!(!rest.contains("No such file"), "{rest}");
+}
+
 /// A closed terminal and SIGTERM end the manager, and nothing is left.
 #[test]
 fn a_prompt_without_its_terminal_ends() {

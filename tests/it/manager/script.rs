@@ -31,6 +31,60 @@ fn a_script_stops_at_the_first_error() {
     assert!(run.stdout.contains("process p2 started"), "{}", run.stdout);
 }
 
+/// The status of `wait` says nothing by itself.
+#[test]
+fn a_script_that_stops_without_a_word_says_where() {
+    let sandbox = Sandbox::new();
+    let text = "create process a -- sh -c 'exit 5'\nwait a\n";
+    assert_eq!(script(&sandbox, "", text).exited(5).stderr, "");
+    assert_eq!(script(&sandbox, "", format!("{text}\n# the end\n")).exited(5).stderr, "");
+    let said = "ipcpipe: stdin:2: stopped: 'wait a' had status 5; -k goes on\n";
+    assert_eq!(script(&sandbox, "", format!("{text}\nlist\n")).exited(5).stderr, said);
+    assert_eq!(script(&sandbox, "-k", format!("{text}\nlist\n")).exited(5).stderr, "");
+    std::fs::write(sandbox.path("inner"), format!("{text}list\n")).unwrap();
+    let said = "ipcpipe: inner:2: stopped: 'wait a' had status 5\n";
+    assert_eq!(script(&sandbox, "", "source inner\n").exited(5).stderr, said);
+}
+
+#[test]
+fn a_command_for_nobody_says_so() {
+    let sandbox = Sandbox::new();
+    let run =
+        script(&sandbox, "", "create process e1 -- true\nwait e1\npause 'e*'\nterminate all\nsave all\n").exited(0);
+    assert_eq!(run.stderr, "ipcpipe: stdin:3: nothing to pause\nipcpipe: stdin:4: nothing to terminate\n");
+    assert!(run.stdout.ends_with("saved 0 commands to all\n"), "{}", run.stdout);
+    let run = script(&sandbox, "", "create process e1\nsave all\nexit\n").exited(0);
+    assert!(run.stdout.contains("saved 1 command to all\n"), "{}", run.stdout);
+    assert_eq!(script(&sandbox, "--quiet", "pause all\nsave all\n").exited(0).stderr, "");
+}
+
+#[test]
+fn a_script_with_a_manager_of_its_own_cannot_detach() {
+    let sandbox = Sandbox::new();
+    assert!(script(&sandbox, "", "detach\n").exited(2).stderr.contains("there is a manager of its own here"));
+    sandbox.run("manager detach").exited(2).said("there is none to leave here");
+}
+
+/// A usage error is an object for whoever asked for objects, wherever he asked.
+#[test]
+fn usage_errors_are_json_too() {
+    let sandbox = Sandbox::new();
+    for args in [
+        "manager bogus --format json",
+        "manager --format json --bogus",
+        "manager serve --bogus --format=json",
+        "manager list --format json --bogus",
+        "manager create process b --format json --",
+    ] {
+        let run = sandbox.run(args).exited(2);
+        let error: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!((&error["type"], &error["code"]), (&"error".into(), &"usage".into()), "{args}");
+        assert_eq!(run.stderr, "", "{args}");
+    }
+    let run = script(&sandbox, "--format json", "create 'p1\n").exited(2);
+    assert!(run.stdout.contains("\"type\":\"error\"") && run.stderr.is_empty(), "{}", run.stderr);
+}
+
 #[test]
 fn a_garbage_line_is_one_error() {
     let sandbox = Sandbox::new();

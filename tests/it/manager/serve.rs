@@ -170,6 +170,26 @@ fn a_later_manager_adopts_what_a_killed_one_left() {
     server.exit();
 }
 
+/// What a manager has to say at its start reaches whoever started it, in the foreground and in the background.
+#[test]
+fn a_manager_tells_what_an_earlier_one_left() {
+    let sandbox = Sandbox::new();
+    let mut server = Server::start(&sandbox);
+    let pid = server.client.sleeper("kept");
+    server.kill();
+    wait_for("its end", || (sandbox.inhabitants().len() == 1).then_some(()));
+    let told = format!("ipcpipe: an earlier manager left kept, pid {pid}; quit and serve --adopt takes it over\n");
+    let server = Server::start(&sandbox);
+    assert_eq!(server.exit().stderr, told);
+    let run = sandbox.run("manager serve --detach").exited(0);
+    assert_eq!(run.stderr, told);
+    assert!(run.stdout.starts_with("manager running, pid "), "{}", run.stdout);
+    sandbox.run("manager exit").exited(0);
+    let server = Server::start_with(&sandbox, "--adopt");
+    assert_eq!(server.exit().stderr, "");
+    assert!(is_gone(pid));
+}
+
 /// Without `--adopt` it says what is left, and touches nobody.
 #[test]
 fn a_later_manager_says_what_is_left() {

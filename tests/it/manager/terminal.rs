@@ -42,7 +42,13 @@ impl Terminal {
         };
         // It becomes the controlling terminal of a new session, so that its keys are signals.
         let mut command: Command = sandbox.shell("exec setsid --ctty \"$@\"");
-        command.arg("setsid").args(words).env("TERM", "xterm").env("XDG_STATE_HOME", sandbox.path("state"));
+        command
+            .arg("setsid")
+            .args(words)
+            .env("TERM", "xterm")
+            .env_remove("HISTFILE")
+            .env("HOME", sandbox.path("home"))
+            .env("XDG_STATE_HOME", sandbox.path("state"));
         command.stdin(end()).stdout(end()).stderr(end());
         let _spawning = one_at_a_time();
         let child = command.spawn().unwrap();

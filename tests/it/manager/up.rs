@@ -84,9 +84,14 @@ fn a_procfile_that_makes_no_sense_leaves_nothing_running() {
     let sandbox = Sandbox::new();
     for (text, says) in [
         ("a: exec sleep 1000\nb\n", "Procfile:2: expected NAME: COMMAND"),
-        ("a: exec sleep 1000\nb: --frob -- true\n", "--frob"),
-        ("a: exec sleep 1000\na: true\n", "the name a is taken"),
-        ("a: --after b -- touch made\nb: --after a -- true\n", "would wait for itself"),
+        ("a: exec sleep 1000\nb: --frob -- true\n", "Procfile:2: create process: unexpected '--frob'"),
+        ("a: exec sleep 1000\na: true\n", "Procfile:2: the name a is taken by line 1"),
+        ("a: --after b -- touch made\nb: --after a -- true\n", "Procfile:2: b would wait for itself"),
+        ("a: touch made\nb: --cwd /nowhere -- true\n", "Procfile:2: b: "),
+        (
+            "web: touch made\nb: --after wbe -- true\n",
+            "Procfile:2: there is no wbe in this file to come after; did you mean web?",
+        ),
     ] {
         fs::write(sandbox.path("Procfile"), text).unwrap();
         let run = sandbox.run("manager up");
@@ -97,6 +102,27 @@ fn a_procfile_that_makes_no_sense_leaves_nothing_running() {
     sandbox.run("manager up -f nowhere").exited(1).said("nowhere");
     fs::write(sandbox.path("Procfile"), "# nobody\n").unwrap();
     sandbox.run("manager up").exited(0);
+}
+
+/// What no command asked for: a start in turn, readiness, and a restart.
+#[test]
+fn what_happens_by_itself_is_told_once() {
+    let sandbox = Sandbox::new();
+    let text = "db: --ready log:listening -- sleep 0.2; echo listening; exec sleep 0.5\n\
+        web: --after db:ready --restart on-failure --backoff 1ms..1ms -- test -e again && exit 0; touch again; exit 3\n";
+    fs::write(sandbox.path("Procfile"), text).unwrap();
+    let run = sandbox.run("manager up").exited(0);
+    for (line, times) in [
+        ("db  | process db started, pid ", 1),
+        ("web | process web waits for db:ready", 1),
+        ("db  | process db ready: it is ready by log:listening", 1),
+        ("web | process web started, pid ", 2),
+        ("web | process web ended: exited with 3; restart in ", 1),
+        ("web | process web exited", 1),
+        ("db  | process db exited", 1),
+    ] {
+        assert_eq!(run.stdout.matches(line).count(), times, "{line}: {}", run.stdout);
+    }
 }
 
 /// The terminal's Ctrl-C reaches everybody of the foreground group, and the processes are in groups of their own.

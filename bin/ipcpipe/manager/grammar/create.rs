@@ -30,7 +30,7 @@ pub(crate) struct ProcessArgs {
     /// End it with the manager, instead of waiting for it on quit.
     #[arg(long)]
     daemon: bool,
-    /// What to do when it ends by itself: never, on-failure or always, and how often is too often [default: never].
+    /// What to do when it ends by itself: never, on-failure or always, and how often is too often [default: never; limit: 5/60s].
     #[arg(long, value_name = "POLICY[:N/DURATION]", value_parser = values::restart)]
     restart: Option<Restart>,
     /// Time before a restart, doubled from the first to the second [default: 100ms..30s].
@@ -100,6 +100,11 @@ enum TaskName {
 }
 
 impl Create {
+    /// True for a process without a command of its own.
+    pub(super) fn is_builtin(&self) -> bool {
+        matches!(self, Self::Process(args) if args.command.is_empty())
+    }
+
     pub(super) fn lower(self) -> Result<Command, clap::Error> {
         match self {
             Self::Process(args) => Ok(Command::CreateProcess(Box::new(args.lower()))),

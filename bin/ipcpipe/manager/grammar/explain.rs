@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use ipcpipe::manager::protocol::Refusal;
 
-use super::{definition, misuse};
+use super::{Verb, definition, misuse, nearest, read};
+use crate::manager::words::join;
 
 /// The help that `error` is, if it is no error: what `pause --help` answers.
 pub(crate) fn help_of(error: &clap::Error) -> Option<String> {
@@ -18,6 +19,9 @@ const SHOWN: usize = 100;
 /// The error about `words` in one line.
 pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
     let verb = verb(words);
+    if let Some(message) = remedy(words, &error, &verb) {
+        return misuse(shortened(&message));
+    }
     let sentence = shortened(&sentence(&error, &verb));
     let hint = suggestions(&error);
     let advice = match hint.as_slice() {
@@ -30,6 +34,31 @@ pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
     let mut refusal = misuse(format!("{before}{sentence}{advice}"));
     refusal.hint = hint;
     refusal
+}
+
+/// What would have been right, where that is plain.
+fn remedy(words: &[OsString], error: &clap::Error, verb: &str) -> Option<String> {
+    let process = |words: &[OsString]| matches!(read(words), Ok(line) if matches!(line.verb, Verb::Create(_)));
+    let with = |at: usize, word: &str| [&words[..at], &[word.into()], &words[at..]].concat();
+    match (error.kind(), verb) {
+        (ErrorKind::UnknownArgument, "create process") => {
+            let unexpected = text(error, ContextKind::InvalidArg).filter(|word| !word.starts_with('-'))?;
+            let places = (0..words.len().min(SHOWN)).filter(|&at| words[at] == unexpected.as_str());
+            let right = places.map(|at| with(at, "--")).find(|words| process(words))?;
+            Some(format!("put '--' before the command: {}", join(right)))
+        }
+        (ErrorKind::InvalidSubcommand, "create") if suggestions(error).is_empty() => {
+            let noun = words.iter().position(|word| word == "create")? + 1;
+            let right = Some(with(noun, "process")).filter(|words| process(words))?;
+            Some(format!("say process or thread: {}", join(right)))
+        }
+        (ErrorKind::InvalidValue, "list") if suggestions(error).is_empty() => {
+            let value = text(error, ContextKind::InvalidValue)?;
+            let one = error.get(ContextKind::InvalidArg).is_some_and(|arg| !arg.to_string().starts_with('-'));
+            one.then(|| format!("list takes process or thread, or nothing; show {value} tells of one"))
+        }
+        _ => None,
+    }
 }
 
 /// A sentence with its long words cut short.
@@ -77,8 +106,11 @@ fn first_paragraph(error: &clap::Error) -> String {
     joined.strip_prefix("error: ").unwrap_or(&joined).trim_end_matches(" [possible values:").to_owned()
 }
 
+/// What may have been meant, the nearest first. clap has a verb as often as it has names, and the nearest last.
 fn suggestions(error: &clap::Error) -> Vec<String> {
-    [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
+    let typed = [ContextKind::InvalidSubcommand, ContextKind::InvalidArg, ContextKind::InvalidValue];
+    let kinds = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
+    let found: Vec<String> = kinds
         .into_iter()
         .filter_map(|kind| error.get(kind))
         .flat_map(|value| match value {
@@ -86,7 +118,11 @@ fn suggestions(error: &clap::Error) -> Vec<String> {
             ContextValue::Strings(texts) => texts.clone(),
             _ => Vec::new(),
         })
-        .collect()
+        .collect();
+    match (found.len(), typed.into_iter().rev().find_map(|kind| text(error, kind))) {
+        (2.., Some(typed)) => nearest(&typed, found.iter().map(String::as_str)),
+        _ => found,
+    }
 }
 
 fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {

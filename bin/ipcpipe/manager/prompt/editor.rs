@@ -69,6 +69,7 @@ impl Editor {
             Key::Tab => return self.complete(complete),
             Key::Up => self.recall(-1),
             Key::Down => self.recall(1),
+            Key::Search => self.search(),
             _ => self.edit(key),
         }
         Step::More
@@ -157,6 +158,19 @@ impl Editor {
         self.cursor = self.line.len();
     }
 
+    /// Shows the last line of the history before the shown one that holds what was typed.
+    fn search(&mut self) {
+        if self.shown.is_none() {
+            self.own.clone_from(&self.line);
+        }
+        let before = &self.history[..self.shown.unwrap_or(self.history.len())];
+        if let Some(at) = before.iter().rposition(|line| line.contains(&self.own)) {
+            self.shown = Some(at);
+            self.line.clone_from(&self.history[at]);
+            self.cursor = self.line.len();
+        }
+    }
+
     fn complete(&mut self, complete: &mut dyn FnMut(&str) -> Completion) -> Step {
         let Completion { start, candidates } = complete(&self.line[..self.cursor]);
         let common = common_prefix(&candidates);
@@ -164,8 +178,8 @@ impl Editor {
         match candidates.as_slice() {
             [] => Step::More,
             [one] => {
-                // A directory goes on.
-                let end = if one.ends_with('/') { "" } else { " " };
+                // A directory goes on, and so does the beginning of a value.
+                let end = if one.ends_with(['/', ':']) { "" } else { " " };
                 self.replace(start, &format!("{one}{end}"));
                 Step::More
             }
@@ -245,6 +259,17 @@ mod tests {
             editor.state().0.to_owned()
         });
         assert_eq!(shown, ["three", "two", "one", "one", "two", "three", "mine", "mine"]);
+    }
+
+    #[test]
+    fn the_history_is_searched_for_what_was_typed() {
+        let mut editor = Editor::new(["pause web", "list", "resume web", "quit"].map(str::to_owned).to_vec());
+        type_in(&mut editor, "web");
+        let shown = [Key::Search, Key::Search, Key::Search, Key::Down].map(|key| {
+            press(&mut editor, key);
+            editor.state().0.to_owned()
+        });
+        assert_eq!(shown, ["resume web", "pause web", "pause web", "list"]);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) enum Key {
     KillToStart,
     KillWord,
     Yank,
+    /// Ctrl-R: the last line that holds what was typed.
+    Search,
     Tab,
     Clear,
     Cancel,
@@ -59,6 +61,7 @@ fn control(byte: u8) -> Key {
         0x0c => Key::Clear,
         0x0e => Key::Down,
         0x10 => Key::Up,
+        0x12 => Key::Search,
         0x15 => Key::KillToStart,
         0x17 => Key::KillWord,
         0x19 => Key::Yank,

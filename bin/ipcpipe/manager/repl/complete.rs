@@ -5,13 +5,26 @@ use std::fs;
 use std::path::Path;
 
 use clap::ValueHint;
+use ipcpipe::sys::signal;
 
-use crate::manager::grammar;
 use crate::manager::prompt::editor::Completion;
 use crate::manager::words::quote;
+use crate::manager::{grammar, help};
 
 /// Words that pick one kind of target.
 const NOUNS: [&str; 3] = ["process", "thread", "all"];
+
+/// What can stand behind the name of what a process comes after.
+const CONDITIONS: [&str; 3] = ["started", "ready", "ok"];
+
+/// When to restart.
+const POLICIES: [&str; 3] = ["never", "on-failure", "always"];
+
+/// How to find out that a process is ready.
+const PROBES: [&str; 4] = ["exec:", "log:", "notify", "tcp:"];
+
+/// The last signal that has a name and no number alone.
+const LAST_WITH_NAME: i32 = 31;
 
 /// What could go on from `text`; `names` asks the manager and is called only if it matters.
 pub(crate) fn complete(text: &str, names: &mut dyn FnMut() -> Vec<String>) -> Completion {
@@ -41,8 +54,14 @@ fn candidates(before: &[&str], typed: &str, names: &mut dyn FnMut() -> Vec<Strin
         Some(option) if option.get_action().takes_values() => values(option, typed, names),
         _ if typed.starts_with('-') => options(command),
         _ => match command.get_name() {
-            "help" => verbs(&definition),
-            _ => command.get_positionals().flat_map(|argument| values(argument, typed, names)).collect(),
+            "help" => help::topics(),
+            _ => {
+                // The last positional takes all that follow.
+                let place = rest.iter().filter(|word| !word.starts_with('-')).count();
+                let last = command.get_positionals().count().saturating_sub(1);
+                let argument = command.get_positionals().nth(place.min(last));
+                argument.map_or_else(Vec::new, |argument| values(argument, typed, names))
+            }
         },
     }
 }
@@ -80,10 +99,23 @@ fn values(argument: &clap::Arg, typed: &str, names: &mut dyn FnMut() -> Vec<Stri
     }
     let mut quoted = || names().iter().map(|name| quote(OsStr::new(name))).collect::<Vec<_>>();
     match argument.get_id().as_str() {
-        "after" => quoted(),
+        "after" => match typed.split_once(':') {
+            Some((name, _)) => CONDITIONS.map(|condition| format!("{name}:{condition}")).to_vec(),
+            None => quoted(),
+        },
+        "signal" | "stop_signal" => signals(typed),
+        "restart" => POLICIES.map(str::to_owned).to_vec(),
+        "ready" => PROBES.map(str::to_owned).to_vec(),
         "words" => [quoted(), NOUNS.map(str::to_owned).to_vec()].concat(),
         _ => Vec::new(),
     }
+}
+
+/// Names of signals, as long as the one that is being typed.
+fn signals(typed: &str) -> Vec<String> {
+    let full = typed.starts_with("SIG");
+    let names = (1..=LAST_WITH_NAME).map(signal::name);
+    names.map(|name| if full { name } else { name.trim_start_matches("SIG").to_owned() }).collect()
 }
 
 /// Files whose path begins with `typed`; directories end in a slash.
@@ -117,6 +149,11 @@ mod tests {
         assert_eq!(after("terminate p1 --g"), ["--grace"]);
         assert_eq!(after("create thread t --task p"), ["primes"]);
         assert_eq!(after("create process x --after w"), ["web"]);
+        assert_eq!(after("create process x --after web:"), ["web:ok", "web:ready", "web:started"].map(str::to_owned));
+        assert_eq!(after("create process x --ready "), ["exec:", "log:", "notify", "tcp:"]);
+        assert_eq!(after("create process x --restart a"), ["always"]);
+        assert_eq!([after("signal US"), after("signal SIGUSR1 we")], [vec!["USR1", "USR2"], vec!["web"]]);
+        assert_eq!(after("create process x --stop-signal SIGT").len(), 5);
         assert_eq!(after("help fo"), ["forget"]);
         assert_eq!(after("source Cargo.t"), ["Cargo.toml"]);
         assert_eq!(after("create process x -- bin/ipcpipe/manager/prompt/k"), ["bin/ipcpipe/manager/prompt/keys.rs"]);
