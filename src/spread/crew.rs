@@ -10,6 +10,7 @@ use crate::channel::{Endpoint, Geometry, Run, clean};
 use crate::spread::wire::{FAULT, Head, Inbox, Post, READY};
 use crate::spread::{Options, Station};
 use crate::sys::child::{Child, Status};
+use crate::sys::fd::duplicate;
 use crate::sys::handle::Handle;
 use crate::sys::signal::{Blocked, REQUESTS};
 use crate::sys::wait::{self, Interest};
@@ -76,7 +77,7 @@ impl Started {
         command.arg0(&name).args(&options.args).args(station.to_args()).stdout(Stdio::null());
         command.stdin(match file {
             None => Stdio::null(),
-            Some(file) => file.try_clone().map_err(|error| Error::os("cannot start", &name, error))?.into(),
+            Some(file) => duplicate(file, "the text for a worker")?.into(),
         });
         let child = Child::spawn(&mut command, work.receiver.fds().chain(results.sender.fds()))?;
         Ok(Self { name, child, work: work.sender, results: results.receiver })

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::count::{Cutter, Io, TextFile, wide};
 use crate::spread::Feed;
+use crate::sys::fd::duplicate;
 use crate::{Error, OneLine};
 
 /// The size that files of /sys say they have, whatever they hold. What is no larger is not worth sharing out.
@@ -69,8 +70,7 @@ impl<'a> Text<'a> {
         let (way, file) = match (data, feed, size) {
             (Data::File(file), Feed::Path, Some(size)) => {
                 // Only to look at its first bytes here.
-                let copy = |file: &File| file.try_clone().map_err(|error| Error::os("cannot open", &name, error));
-                TextFile::new(copy(&file)?, name.clone(), size, Io::Read)?;
+                TextFile::new(duplicate(&file, &name)?.into(), name.clone(), size, Io::Read)?;
                 (Way::Parts(AtomicU64::new(0)), Some(OwnedFd::from(file)))
             }
             (Data::File(file), _, size) => (Way::read(Box::new(file.take(size.unwrap_or(u64::MAX)))), None),

@@ -19,13 +19,24 @@ use crate::Error;
 /// # Errors
 /// EMFILE or ENFILE: the process or the system is out of descriptors.
 pub fn pipe() -> Result<(OwnedFd, OwnedFd), Error> {
-    pipe2(OFlag::O_CLOEXEC).map_err(|errno| {
-        let error = Error::os("cannot create a pipe", "", errno);
-        match errno {
-            Errno::EMFILE => error.hint("raise the limit on open files ('ulimit -n')"),
-            _ => error,
-        }
-    })
+    pipe2(OFlag::O_CLOEXEC).map_err(|errno| with_way_out(Error::os("cannot create a pipe", "", errno)))
+}
+
+/// A second descriptor of what `fd` is open on, closed on exec; `name` is what an error calls it.
+///
+/// # Errors
+/// EMFILE: the process is out of descriptors.
+pub fn duplicate(fd: impl AsFd, name: &str) -> Result<OwnedFd, Error> {
+    let copy = fd.as_fd().try_clone_to_owned();
+    copy.map_err(|error| with_way_out(Error::os("cannot open", name, error)))
+}
+
+/// What to do about a lack of descriptors.
+fn with_way_out(error: Error) -> Error {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EMFILE) => error.hint("raise the limit on open files ('ulimit -n')"),
+        _ => error,
+    }
 }
 
 /// A file that is in memory and nowhere else (memfd_create(2)); `name` is what /proc shows.

@@ -22,7 +22,7 @@ const COLUMNS: usize = 80;
 /// Blocks that fill an eighth of a column, two eighths, and so on.
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-/// A table for each file, and one for all of them if there are several.
+/// A table for each file, and one for all of them if there are several; nothing if nothing was counted.
 pub(super) fn text(doc: &Doc, args: &CountArgs) -> String {
     let columns = match args.chart {
         Chart::Auto if io::stdout().is_terminal() => {
@@ -30,7 +30,7 @@ pub(super) fn text(doc: &Doc, args: &CountArgs) -> String {
         }
         _ => None,
     };
-    let total = (doc.files.len() != 1).then_some(&doc.total);
+    let total = (doc.files.len() > 1).then_some(&doc.total);
     let tables = doc.files.iter().chain(total).map(|item| table(item, args, columns));
     tables.collect::<Vec<_>>().join("\n")
 }
@@ -143,7 +143,7 @@ pub(super) fn metrics(metrics: &Metrics, doc: &Doc) -> String {
 /// A line for each letter, sum and word.
 pub(super) fn csv(doc: &Doc, args: &CountArgs) -> String {
     let mut text = String::from("file,kind,value,count,percent\n");
-    let total = (doc.files.len() != 1).then_some(&doc.total);
+    let total = (doc.files.len() > 1).then_some(&doc.total);
     for item in doc.files.iter().chain(total) {
         let file = quoted(item.path.as_deref().unwrap_or_default());
         let mut line = |kind: &str, value: &str, count: u64, percent: Option<f64>| {
