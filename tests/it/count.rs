@@ -8,7 +8,7 @@ use std::process::Stdio;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::manager::{Client, Server, Terminal};
+use crate::manager::{CTRL_C, Client, Server, Terminal};
 use crate::sandbox::{BACKENDS, Running, Sandbox, process, processes, send, wait_for};
 
 /// The JSON of a count that went well.
@@ -368,6 +368,11 @@ fn a_person_at_a_terminal_sees_bars() {
     terminal.sees("█\x1b[0m\r\n");
     let seen = terminal.says("count -q --chart never t", "E           4   57.14%\r\n");
     assert!(!seen.contains('█'), "{seen:?}");
+    terminal.types("count -q --mode process -w 2 -\r");
+    workers(terminal.pid(), 2);
+    terminal.types(CTRL_C);
+    terminal.sees("partial count: SIGINT came after 0 bytes\r\n");
+    terminal.sees("> ");
     terminal.says("list", "COMMAND\r\n");
     terminal.types("exit\r");
     let (status, rest) = terminal.finish();

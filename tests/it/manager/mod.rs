@@ -27,4 +27,4 @@ mod trees;
 mod up;
 
 pub(crate) use harness::{Client, Server};
-pub(crate) use terminal::Terminal;
+pub(crate) use terminal::{CTRL_C, Terminal};
