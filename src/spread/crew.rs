@@ -37,8 +37,9 @@ pub(super) fn start(number: usize, options: &Options, file: Option<&OwnedFd>) ->
     let mut started = Vec::new();
     {
         let _waiting = Blocked::new(&REQUESTS).map_err(|error| Error::os("cannot block", "signals", error))?;
+        let work = geometry(number, file.is_some());
         for number in 0..number {
-            started.push(Started::start(number, &mut run, options, file)?);
+            started.push(Started::start(number, &mut run, options, work, file)?);
         }
     }
     // A socket's receiver waits for its sender, so whoever sends goes first, here as in the workers.
@@ -52,6 +53,18 @@ pub(super) fn start(number: usize, options: &Options, file: Option<&OwnedFd>) ->
     Ok((crew, run))
 }
 
+/// How much a link to a worker holds. Bytes go there only where workers do not read them.
+fn geometry(workers: usize, they_read: bool) -> Geometry {
+    match they_read {
+        true => Geometry::small(),
+        // All queues of a user have 800 KiB together, and those of one count leave some to others.
+        false => Geometry { message_bytes: (QUEUES / workers.max(1)).clamp(1024, 8192), ..Geometry::default() },
+    }
+}
+
+/// Bytes of one message of each queue, all queues together.
+const QUEUES: usize = 16 << 10;
+
 /// A process, and the lead's ends of its links.
 struct Started {
     name: String,
@@ -61,9 +74,13 @@ struct Started {
 }
 
 impl Started {
-    fn start(number: usize, run: &mut Run, options: &Options, file: Option<&OwnedFd>) -> Result<Self, Error> {
-        // Bytes go to the workers only where they do not read them; results are few in any case.
-        let geometry = if file.is_some() { Geometry::small() } else { Geometry::default() };
+    fn start(
+        number: usize,
+        run: &mut Run,
+        options: &Options,
+        geometry: Geometry,
+        file: Option<&OwnedFd>,
+    ) -> Result<Self, Error> {
         let work = run.link(options.backend, &format!("work-{number}"), geometry)?;
         let results = run.link(options.backend, &format!("result-{number}"), Geometry::small())?;
         let name = format!("count-{number}");
