@@ -27,8 +27,8 @@ class Runner:
     """One way to do a job.
 
     `share` is the part of the job's size that it does: a slow one need not take minutes, its start-up is negligible
-    before. `run` does that many, in an empty directory, and gives the figures by their names; it raises `Failure` unless
-    everything was done right.
+    before. `run` does that many, in an empty directory, and gives the figures by their names, without those that tell
+    nothing about it; it raises `Failure` unless everything was done right.
     """
 
     name: str
@@ -45,7 +45,10 @@ class Job:
     peers: list[Runner]
     ours: list[Runner]
     goals: dict[tuple[str, str, str], float]
-    """(figure, ours, peer): how many times better it has to be at least; those of a peer that is not here do not count."""
+    """(figure, ours, other): how many times better it has to be at least than a peer or another of ours; those of a peer
+    that is not here do not count."""
+    limits: dict[tuple[str, str], float] = dataclasses.field(default_factory=dict)
+    """(figure, ours): what is measured has to be that good itself."""
     remarks: list[str] = dataclasses.field(default_factory=list)
     """What a reader has to know, such as who could not take part."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import shlex
 import signal
 import statistics
@@ -58,31 +59,49 @@ def measure(job: Job, binary: Path, size: int, rounds: int) -> tuple[Rounds, lis
     return found, [ns for ns in xrtt if ns is not None]
 
 
-def ratio(job: Job, figure: Figure, found: Rounds, name: str, peer: str) -> tuple[str, bool]:
+def judged(shown: str, bound: str, good: bool) -> str:
+    return f"{shown} ({bound} {'ok' if good else 'MISSED'})"
+
+
+def ratio(job: Job, figure: Figure, found: Rounds, name: str, other: str) -> tuple[str, bool]:
     """`512x (>= 400 ok)`, and whether the goal is reached."""
-    if name in (each.name for each in job.peers):
-        return "1x" if name == peer else "", True
-    pairs = zip(found[name], found[peer])
+    if name == other or name in (each.name for each in job.peers):
+        return "1x" if name == other else "", True
+    pairs = zip(found[name], found[other])
     each = [figure.times_better(mine[figure.name], theirs[figure.name]) for mine, theirs in pairs]
     known = [times for times in each if not math.isnan(times)]
     times = statistics.median(known) if known else math.nan
     shown = "-" if not known else f"{times:.0f}x" if times >= 100 else f"{times:.3g}x"
-    goal = job.goals.get((figure.name, name, peer))
+    goal = job.goals.get((figure.name, name, other))
     if goal is None:
         return shown, True
-    return f"{shown} (>= {goal:g} {'ok' if times >= goal else 'MISSED'})", times >= goal
+    return judged(shown, f">= {goal:g}", times >= goal), times >= goal
+
+
+def median(job: Job, figure: Figure, name: str, values: list[float]) -> tuple[str, bool]:
+    """The figure itself, `2.1 (<= 3 ok)`, and whether it is within the limit."""
+    middle = statistics.median(values)
+    shown, limit = f"{middle * figure.scale:.3g}", job.limits.get((figure.name, name))
+    if limit is None:
+        return shown, True
+    good = middle >= limit if figure.more_is_better else middle <= limit
+    return judged(shown, f"{'>=' if figure.more_is_better else '<='} {limit * figure.scale:g}", good), good
 
 
 def table(job: Job, figure: Figure, found: Rounds) -> tuple[list[str], bool]:
-    """The lines of one figure's table, and whether every goal is reached."""
-    rows = [["", figure.name, "range", *(f"to {peer.name}" for peer in job.peers)]]
+    """The lines of one figure's table, and whether every goal is reached; a runner without the figure is not in it."""
+    shown = {name: rounds for name, rounds in found.items() if all(figure.name in each for each in rounds)}
+    named = {other for what, _, other in job.goals if what == figure.name}
+    others = [name for name in shown if name in named or name in (each.name for each in job.peers)]
+    rows = [["", figure.name, "range", *(f"to {other}" for other in others)]]
     reached = True
-    for name, rounds in found.items():
-        ratios = [ratio(job, figure, found, name, peer.name) for peer in job.peers]
-        reached &= all(good for _, good in ratios)
-        values = [each[figure.name] * figure.scale for each in rounds]
-        low, middle, high = (each(values) for each in (min, statistics.median, max))
-        rows.append([name, f"{middle:.3g}", f"{low:.3g}-{high:.3g}", *(text for text, _ in ratios)])
+    for name, rounds in shown.items():
+        values = [each[figure.name] for each in rounds]
+        cells = [median(job, figure, name, values), *(ratio(job, figure, shown, name, other) for other in others)]
+        reached &= all(good for _, good in cells)
+        texts = [text for text, _ in cells]
+        low, high = min(values) * figure.scale, max(values) * figure.scale
+        rows.append([name, texts[0], f"{low:.3g}-{high:.3g}", *texts[1:]])
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     return lines, reached
@@ -101,6 +120,7 @@ def compare(job: Job, binary: Path, size: int, rounds: int) -> bool:
     found, xrtt = measure(job, binary, size, rounds)
     known = f"{statistics.median(xrtt):.0f} ns ({min(xrtt):.0f}-{max(xrtt):.0f})" if xrtt else "n/a"
     print(f"  xRTT    {known}, the round trip of one cache line between two CPUs")
+    print(f"  load    {os.getloadavg()[0]:.1f} in the last minute: where it is more than the CPUs, wall times tell little")
     all_reached = True
     for figure in job.figures:
         lines, reached = table(job, figure, found)
