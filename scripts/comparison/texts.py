@@ -94,14 +94,14 @@ def english(draw: random.Random) -> Iterator[str]:
 
 
 def mixed(draw: random.Random) -> Iterator[str]:
-    """A catalogue of translations: half of the bytes are not ASCII."""
+    """A catalogue of translations, half of whose bytes are not ASCII: a line of English, then one of another language."""
     while True:
-        yield sentence(draw, ENGLISH)
-        yield sentence(draw, LATIN)
-        yield sentence(draw, GREEK)
-        yield sentence(draw, RUSSIAN)
-        yield east_asian(draw, 0.6)
-        yield east_asian(draw, 0)
+        for words in (LATIN, GREEK, RUSSIAN):
+            yield sentence(draw, ENGLISH)
+            yield sentence(draw, words)
+        for kana in (0.6, 0.0):
+            yield sentence(draw, ENGLISH)
+            yield east_asian(draw, kana)
 
 
 def block(lines: Iterator[str], size: int = MIB) -> str:
