@@ -1,6 +1,7 @@
 """The job `count`: letters of texts, English in ASCII and a mix of languages in UTF-8."""
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import math
 import os
@@ -9,6 +10,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Callable
 
@@ -56,6 +58,22 @@ def ours(binary: Path, *options: str) -> Look:
         return cost
 
     return look
+
+
+def at_once(look: Look, count: int) -> Look:
+    """As many processes as CPUs, each with a whole text: what threads of one process could gain at best just now."""
+
+    def all_look(text: Text, scratch: Path, _watch: bool) -> Measured:
+        places = [scratch / str(number) for number in range(count)]
+        for place in places:
+            place.mkdir(exist_ok=True)
+        with concurrent.futures.ThreadPoolExecutor(count) as pool:
+            start = time.monotonic()
+            costs = list(pool.map(lambda place: look(text, place, False), places))
+            wall = time.monotonic() - start
+        return Measured(wall / count, statistics.mean(cost.cpu for cost in costs), math.nan, "")
+
+    return all_look
 
 
 def python(algorithm: str) -> Look:
@@ -151,6 +169,12 @@ def count(binary: Path, workspace: Path) -> Job:
     mine = {one: ["-w", "1"], many: ["-w", "auto"], stats: ["-w", "1", "--stats"]}
     lesser = [name for name in KERNELS if name != kernel and kernel_of(binary, name)]
     mine.update({f"1 worker, {name}": ["-w", "1", "--kernel", name] for name in lesser})
+    runners = [inputs.runner(name, 1, ours(binary, *options), 20) for name, options in mine.items()]
+    remarks = []
+    if cpus > 1:
+        apart = f"1 worker, {cpus} at once"
+        runners.append(inputs.runner(apart, 1, at_once(ours(binary, "-w", "1"), cpus), 0))
+        remarks.append(f"{apart}: so many processes with a text each, which is what {many} could gain at best just now")
     wanted = goals(one, many, stats, kernel, cpus)
     wanted.update({(CPU.name, f"1 worker, {name}", "touch"): KERNELS[name] for name in lesser})
     return Job(
@@ -165,7 +189,7 @@ def count(binary: Path, workspace: Path) -> Job:
             inputs.runner("Counter", 1 / 32, python("counter"), 2),
             inputs.runner("seed", 1 / 32, python("seed"), 2),
         ],
-        ours=[inputs.runner(name, 1, ours(binary, *options), 20) for name, options in mine.items()],
+        ours=runners,
         goals=wanted,
         limits={
             **{(PEAK.name, name): (16 + 5 * (cpus if name == many else 1)) * 1024.0 for name in mine},
@@ -177,5 +201,6 @@ def count(binary: Path, workspace: Path) -> Job:
             "a short run is repeated up to 5 times a round: median of CPU time, shortest wall time",
             f"{SMALL_NAME}: the shortest of 20, of 10 (wc) or of 2 (Python)",
             "Counter and seed hold the whole text, and theirs is a small one; the memory of the others is that for a large one",
+            *remarks,
         ],
     )
