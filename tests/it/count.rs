@@ -211,6 +211,28 @@ fn parts_add_up_to_the_whole() {
 }
 
 #[test]
+fn what_others_wrote_is_added_up_or_refused() {
+    let sandbox = Sandbox::new();
+    let write = |name: &str, path: &str, counts: &str, letters: u64| {
+        let item = format!(
+            r#"{{"path":"{path}","bytes":1,"letters":{letters},"distinct":1,"counts":{{{counts}}},"invalid":0}}"#
+        );
+        let doc = r#"{"v":1,"type":"count","unicode":"17.0.0","letters_rule":"letter","case":"upper","files":"#;
+        fs::write(sandbox.path(name), format!(r#"{doc}[{item}],"total":{item}}}"#)).unwrap();
+    };
+    write("most.json", "most", &format!(r#""A":{}"#, u64::MAX), u64::MAX);
+    write("wraps.json", "wraps", &format!(r#""A":{},"B":4"#, u64::MAX), 3);
+    write("escape.json", r"\u001b[2Jname\n", r#""A":1"#, 1);
+    write("bell.json", "bell", r#""\u0007":1"#, 1);
+    let merge = |files: &str| sandbox.run(&format!("manager count --merge {files}"));
+    assert!(merge("most.json").exited(0).stdout.starts_with(&format!("most: {} letters", u64::MAX)));
+    merge("most.json escape.json").exited(1).said("the sum is larger than 64 bits hold");
+    merge("wraps.json").exited(1).said("cannot add wraps.json: its letters do not add up");
+    merge("bell.json").exited(1).said("cannot add bell.json: it counts control characters as letters");
+    assert!(merge("escape.json").exited(0).stdout.starts_with("\\u{1b}[2Jname\\n: 1 letters"));
+}
+
+#[test]
 fn a_sample_is_always_the_same_text() {
     let sandbox = Sandbox::new();
     for size in ["50k", "439k", "870k"] {
