@@ -243,6 +243,24 @@ fn a_sample_is_always_the_same_text() {
     assert_ne!(counted(&sandbox, "--sample 1k,1")["total"], counted(&sandbox, "--sample 1k,2")["total"]);
 }
 
+/// Held in memory it would take that of all others.
+#[test]
+fn a_sample_larger_than_memory_is_made_while_it_is_counted() {
+    let sandbox = Sandbox::new();
+    for mode in ["thread", "process"] {
+        let args = ["manager", "count", "-q", "-w", "1", "--mode", mode, "--sample", "100G"];
+        let run = Running::of(&mut sandbox.command(args));
+        wait_for("the count to begin", || {
+            let threads = fs::read_dir(format!("/proc/{}/task", run.pid())).ok()?;
+            (threads.count() > 1).then_some(())
+        });
+        run.signal(Signal::SIGINT);
+        let run = run.finish().died_of(Signal::SIGINT).said(" of 100000000000 bytes");
+        assert!(run.stdout.starts_with("sample of 100000000000 bytes, seed 1: "), "{}", run.stdout);
+    }
+    sandbox.run("manager count --compare --sample 100G").exited(1).said("put it into a file");
+}
+
 #[test]
 fn a_comparison_has_a_row_for_each_way() {
     let sandbox = Sandbox::new();

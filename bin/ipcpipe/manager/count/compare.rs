@@ -70,10 +70,12 @@ fn compare(args: &CountArgs, shared: &Shared) -> Result<(u64, Vec<Subject>), Err
     if let Some(error) = failure {
         return Err(error);
     }
-    let paths = inputs.iter().map(Input::public_path).collect::<Option<Vec<_>>>().ok_or_else(|| {
-        let error = Error::refused("cannot compare on", "standard input", "it can be read once only");
-        error.hint("put it into a file, or use --sample")
-    })?;
+    let path = |input: &Input| {
+        let refused =
+            || Error::refused("cannot compare on", &input.name, "it is no file that can be read again and again");
+        input.public_path().ok_or_else(|| refused().hint("put it into a file, or use --sample with up to 256 MiB"))
+    };
+    let paths = inputs.iter().map(path).collect::<Result<Vec<_>, _>>()?;
     let mut subjects = subjects(args);
     let mut first: Option<Doc> = None;
     for _ in 0..ROUNDS {
