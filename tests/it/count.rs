@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
@@ -147,6 +148,28 @@ fn what_cannot_be_counted_is_named_and_the_others_are_counted() {
     }
     sandbox.run("manager list --format csv").exited(2).said("only count has --format csv");
     sandbox.run("manager count --compare -").exited(1).said("use --sample");
+}
+
+/// A file that was cut and filled up again is as long as before, and half of it may be zeros.
+#[test]
+fn a_file_that_is_written_to_is_refused_unless_it_grows() {
+    let sandbox = Sandbox::new();
+    for (way, at) in ["path", "stream"].into_iter().flat_map(|feed| [(feed, 5), (feed, 64 << 20)]) {
+        let file = fs::File::create(sandbox.path("t")).unwrap();
+        file.set_len(64 << 20).unwrap();
+        let args = ["manager", "count", "-q", "-w", "1", "--mode", "process", "--feed", way, "t"];
+        let run = Running::of(&mut sandbox.command(args));
+        let worker = workers(run.pid(), 1)[0];
+        send(worker, Signal::SIGSTOP);
+        file.write_all_at(b"x", at).unwrap();
+        send(worker, Signal::SIGCONT);
+        let run = run.finish();
+        if at == 5 {
+            run.exited(1).said("cannot count t: the file was changed while it was counted");
+        } else {
+            run.exited(0);
+        }
+    }
 }
 
 #[test]
