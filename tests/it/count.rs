@@ -212,6 +212,25 @@ fn programs_get_one_object_or_lines() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_ends_it_in_every_format() {
+    let sandbox = Sandbox::new();
+    let word = |mut at: u32| -> String {
+        let mut letter = || {
+            at /= 26;
+            char::from(b'a' + (at % 26) as u8)
+        };
+        [letter(), letter(), letter()].iter().collect()
+    };
+    fs::write(sandbox.path("t"), (0..400_000).map(|at| word(at) + " ").collect::<String>()).unwrap();
+    for format in ["table", "csv"] {
+        let line = format!(
+            "exec bash -c '$IPCPIPE manager count -q --words 99999 --format {format} t | head -1; exit ${{PIPESTATUS[0]}}'"
+        );
+        Running::of(&mut sandbox.shell(&line)).finish().exited(128 + Signal::SIGPIPE as i32);
+    }
+}
+
+#[test]
 fn parts_add_up_to_the_whole() {
     let sandbox = Sandbox::new();
     let [one, other] = [book(100), "other\n".repeat(50)];

@@ -22,7 +22,7 @@ use super::watch::{Shared, Watch};
 use crate::manager::Status;
 use crate::manager::grammar::{CountArgs, Form, Options};
 use crate::manager::session::Lost;
-use crate::manager::{help, view};
+use crate::manager::view;
 use crate::render::{bytes, time};
 use crate::run::THIS_PROGRAM;
 
@@ -55,9 +55,7 @@ pub(super) fn run(args: &CountArgs, options: &Options, watch: &mut Watch) -> Res
         Ok((size, subjects)) => {
             match options.format {
                 Some(Form::Json) => view::write(to_json(size, &subjects).as_bytes())?,
-                _ => {
-                    help::show(&table(size, &subjects))?;
-                }
+                _ => super::print(&table(size, &subjects))?,
             }
             Ok(Ended { status: Status::DONE, stopped_by })
         }
