@@ -1,10 +1,10 @@
 //! A file whose size is known: any part of it can be counted by anybody.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
 use crate::count::counter::{is_wide, wide};
@@ -28,6 +28,8 @@ pub struct TextFile {
     file: File,
     name: String,
     size: u64,
+    /// When it was written to for the last time before it was counted.
+    written: (i64, i64),
     io: Io,
     choice: Choice,
 }
@@ -52,7 +54,8 @@ impl TextFile {
     /// # Errors
     /// When it cannot be read, or is not UTF-8 by its first bytes.
     pub fn new(file: File, name: String, size: u64, io: Io) -> Result<Self, Error> {
-        let file = Self { file, name, size, io, choice: Choice::new(io, size) };
+        let metadata = file.metadata().map_err(|error| Error::os("cannot count", &name, error))?;
+        let file = Self { file, name, size, written: written(&metadata), io, choice: Choice::new(io, size) };
         let mut first = [0; 4];
         let known = size.min(4) as usize;
         file.read(0, &mut first[..known])?;
@@ -75,6 +78,22 @@ impl TextFile {
     #[must_use]
     pub fn io(&self) -> Io {
         self.choice.chosen().unwrap_or(Io::Read)
+    }
+
+    /// To be asked when all was counted: was it one text? What grows at its end, as a log does, is.
+    ///
+    /// # Errors
+    /// When the file has become shorter, or was written to and is as long as before: parts of it are then of another text
+    /// than the others, as after a cut that was filled up again with zeros.
+    pub fn check(&self) -> Result<(), Error> {
+        let now = self.file.metadata().map_err(|error| Error::os("cannot count", &self.name, error))?;
+        match now.len() {
+            size if size < self.size => Err(self.has_shrunk()),
+            size if size == self.size && written(&now) != self.written => {
+                Err(Error::refused("cannot count", &self.name, "the file was changed while it was counted"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Counts the characters that begin in `part` of the file, and adds the ends of the piece to `seams`.
@@ -164,6 +183,11 @@ impl TextFile {
     fn has_shrunk(&self) -> Error {
         Error::refused("cannot count", &self.name, "the file became shorter while it was counted")
     }
+}
+
+/// When a file was written to.
+fn written(metadata: &Metadata) -> (i64, i64) {
+    (metadata.mtime(), metadata.mtime_nsec())
 }
 
 /// `part` in steps of `size`.

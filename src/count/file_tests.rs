@@ -77,6 +77,24 @@ fn a_file_that_grows_is_counted_up_to_its_size_at_opening() {
 }
 
 #[test]
+fn a_file_that_was_written_to_is_one_text_only_if_it_grew() {
+    let mut file = file(&[b'a'; 100]);
+    let opened = || TextFile::open(file.path(), Io::Read).unwrap();
+    let later = |seconds| file.as_file().set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds));
+    later(1).unwrap();
+    let text = opened();
+    text.check().unwrap();
+    later(2).unwrap();
+    assert!(text.check().unwrap_err().to_string().ends_with("the file was changed while it was counted"));
+    let text = opened();
+    file.as_file().set_len(99).unwrap();
+    assert!(text.check().unwrap_err().to_string().ends_with("became shorter while it was counted"));
+    let text = opened();
+    file.write_all(b"more").unwrap();
+    text.check().unwrap();
+}
+
+#[test]
 fn files_without_a_size_are_read_to_their_end() {
     let outcome = count(Source::Path(Path::new("/proc/self/status")), &PLAIN, &Options::default(), &Progress::new());
     let outcome = outcome.unwrap();

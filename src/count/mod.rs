@@ -33,7 +33,7 @@ pub use io::Io;
 pub use kernel::Kernel;
 pub use letters::{Case, LETTERS_UNICODE, Letters};
 pub use parallel::{Options, Outcome, Progress, Source, count};
-pub use sample::write_sample;
+pub use sample::{read_sample, write_sample};
 pub use seam::{Edge, Seams};
 pub use stream::Cutter;
 pub use tally::{Count, Invalid, Tally, Totals};

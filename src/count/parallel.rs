@@ -244,11 +244,12 @@ impl<'a> Feed<'a> {
     }
 
     fn outcome(self, tally: Tally, rules: &Rules, workers: usize, kernel: Kernel) -> Result<Outcome, Error> {
-        let (size, io) = match self.data {
-            Data::Bytes(_) => (self.size, Io::Read),
-            Data::File(file) => (self.size, file.io()),
-            Data::Stream(stream) => (unlocked(stream).0.size(), Io::Read),
+        let (size, io, file) = match self.data {
+            Data::Bytes(_) => (self.size, Io::Read, None),
+            Data::File(file) => (self.size, file.io(), Some(file)),
+            Data::Stream(stream) => (unlocked(stream).0.size(), Io::Read, None),
         };
+        file.map_or(Ok(()), |file| file.check())?;
         if let Some(invalid) = tally.invalid {
             return Err(invalid.error(&self.name, size.unwrap_or(u64::MAX)));
         }

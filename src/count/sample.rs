@@ -1,6 +1,6 @@
 //! Texts that look like English to whoever counts them, of any size and always the same.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Read, Write};
 
 /// Common words and how often they occur in a million, from large collections of English; the rest of a text is made of
 /// letters.
@@ -103,7 +103,7 @@ const LETTERS: [(u8, u32); 26] = [
 
 /// Of a thousand words, how many are from the list.
 const COMMON: u32 = 450;
-/// Bytes that are written at once.
+/// Bytes that are made at once.
 const CHUNK: usize = 64 << 10;
 
 /// Writes `size` bytes of text to `out`. The same size and seed give the same text on every machine.
@@ -111,18 +111,45 @@ const CHUNK: usize = 64 << 10;
 /// # Errors
 /// What `out` says.
 pub fn write_sample(size: u64, seed: u64, out: &mut impl Write) -> io::Result<()> {
-    let mut prose = Prose { state: seed, text: Vec::with_capacity(CHUNK + 256), column: 0 };
-    let mut left = size;
-    while left > 0 {
-        prose.text.clear();
-        while prose.text.len() < CHUNK {
-            prose.sentence();
-        }
-        let now = (prose.text.len() as u64).min(left) as usize;
-        out.write_all(&prose.text[..now])?;
-        left -= now as u64;
+    io::copy(&mut read_sample(size, seed), out).map(drop)
+}
+
+/// The text that [`write_sample`] writes, made while it is read, so that it may be larger than memory.
+pub fn read_sample(size: u64, seed: u64) -> impl BufRead + Send {
+    let prose = Prose { state: seed, text: Vec::with_capacity(CHUNK + 256), column: 0 };
+    Made { prose, at: 0 }.take(size)
+}
+
+/// A text without an end.
+struct Made {
+    prose: Prose,
+    /// What of the text at hand was read.
+    at: usize,
+}
+
+impl Read for Made {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let number = self.fill_buf()?.read(buffer)?;
+        self.consume(number);
+        Ok(number)
     }
-    Ok(())
+}
+
+impl BufRead for Made {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at == self.prose.text.len() {
+            self.at = 0;
+            self.prose.text.clear();
+            while self.prose.text.len() < CHUNK {
+                self.prose.sentence();
+            }
+        }
+        Ok(&self.prose.text[self.at..])
+    }
+
+    fn consume(&mut self, number: usize) {
+        self.at += number;
+    }
 }
 
 struct Prose {

@@ -39,9 +39,8 @@ pub fn count(text: Text<'_>, rules: &Rules, options: &Options, progress: &Progre
         seams: Mutex::default(),
     };
     let reports = lead.lead(crew)?;
-    if pieces.has_shrunk() && !progress.is_stopped() {
-        let error = Error::refused("cannot count", &pieces.name, "the file became shorter while it was counted");
-        return Err(error);
+    if !progress.is_stopped() {
+        pieces.check()?;
     }
     outcome(lead, reports, rules, &run)
 }

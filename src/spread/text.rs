@@ -67,16 +67,21 @@ impl<'a> Text<'a> {
     /// Cuts the text for workers that are fed by `feed`, in pieces of `piece` bytes.
     pub(super) fn cut(self, feed: Feed, piece: u64) -> Result<Pieces<'a>, Error> {
         let Self { name, size, data } = self;
-        let (way, file) = match (data, feed, size) {
-            (Data::File(file), Feed::Path, Some(size)) => {
-                // Only to look at its first bytes here.
-                TextFile::new(duplicate(&file, &name)?.into(), name.clone(), size, Io::Read)?;
+        let whole = match (&data, size) {
+            (Data::File(file), Some(size)) => {
+                // To look at its first bytes, and at whether it is the same in the end.
+                Some(TextFile::new(duplicate(file, &name)?.into(), name.clone(), size, Io::Read)?)
+            }
+            _ => None,
+        };
+        let (way, file) = match (data, feed) {
+            (Data::File(file), Feed::Path) if size.is_some() => {
                 (Way::Parts(AtomicU64::new(0)), Some(OwnedFd::from(file)))
             }
-            (Data::File(file), _, size) => (Way::read(Box::new(file.take(size.unwrap_or(u64::MAX)))), None),
-            (Data::Stream(reader), ..) => (Way::read(reader), None),
+            (Data::File(file), _) => (Way::read(Box::new(file.take(size.unwrap_or(u64::MAX)))), None),
+            (Data::Stream(reader), _) => (Way::read(reader), None),
         };
-        Ok(Pieces { name, size, piece, way, file })
+        Ok(Pieces { name, size, piece, way, file, whole })
     }
 }
 
@@ -88,6 +93,8 @@ pub(super) struct Pieces<'a> {
     way: Way<'a>,
     /// The file that workers read themselves.
     pub(super) file: Option<OwnedFd>,
+    /// The file that all pieces are of.
+    whole: Option<TextFile>,
 }
 
 enum Way<'a> {
@@ -139,13 +146,18 @@ impl Pieces<'_> {
         }
     }
 
-    /// True if the text turned out to be shorter than it was said to be.
-    pub(super) fn has_shrunk(&self) -> bool {
-        match &self.way {
-            Way::Read(stream) => self.size.is_some_and(|size| locked(stream).0.size().is_some_and(|seen| seen < size)),
-            // Workers notice that by themselves.
-            Way::Parts(_) => false,
+    /// To be asked when all was counted.
+    ///
+    /// # Errors
+    /// When it turned out to be no longer the text that it was: see [`TextFile::check`].
+    pub(super) fn check(&self) -> Result<(), Error> {
+        if let (Way::Read(stream), Some(size)) = (&self.way, self.size)
+            && locked(stream).0.size().is_some_and(|seen| seen < size)
+        {
+            let why = "the file became shorter while it was counted";
+            return Err(Error::refused("cannot count", &self.name, why));
         }
+        self.whole.as_ref().map_or(Ok(()), TextFile::check)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
@@ -149,6 +150,28 @@ fn what_cannot_be_counted_is_named_and_the_others_are_counted() {
     sandbox.run("manager count --compare -").exited(1).said("use --sample");
 }
 
+/// A file that was cut and filled up again is as long as before, and half of it may be zeros.
+#[test]
+fn a_file_that_is_written_to_is_refused_unless_it_grows() {
+    let sandbox = Sandbox::new();
+    for (way, at) in ["path", "stream"].into_iter().flat_map(|feed| [(feed, 5), (feed, 64 << 20)]) {
+        let file = fs::File::create(sandbox.path("t")).unwrap();
+        file.set_len(64 << 20).unwrap();
+        let args = ["manager", "count", "-q", "-w", "1", "--mode", "process", "--feed", way, "t"];
+        let run = Running::of(&mut sandbox.command(args));
+        let worker = workers(run.pid(), 1)[0];
+        send(worker, Signal::SIGSTOP);
+        file.write_all_at(b"x", at).unwrap();
+        send(worker, Signal::SIGCONT);
+        let run = run.finish();
+        if at == 5 {
+            run.exited(1).said("cannot count t: the file was changed while it was counted");
+        } else {
+            run.exited(0);
+        }
+    }
+}
+
 #[test]
 fn directories_are_counted_file_by_file() {
     let sandbox = Sandbox::new();
@@ -189,6 +212,25 @@ fn programs_get_one_object_or_lines() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_ends_it_in_every_format() {
+    let sandbox = Sandbox::new();
+    let word = |mut at: u32| -> String {
+        let mut letter = || {
+            at /= 26;
+            char::from(b'a' + (at % 26) as u8)
+        };
+        [letter(), letter(), letter()].iter().collect()
+    };
+    fs::write(sandbox.path("t"), (0..400_000).map(|at| word(at) + " ").collect::<String>()).unwrap();
+    for format in ["table", "csv"] {
+        let line = format!(
+            "exec bash -c '$IPCPIPE manager count -q --words 99999 --format {format} t | head -1; exit ${{PIPESTATUS[0]}}'"
+        );
+        Running::of(&mut sandbox.shell(&line)).finish().exited(128 + Signal::SIGPIPE as i32);
+    }
+}
+
+#[test]
 fn parts_add_up_to_the_whole() {
     let sandbox = Sandbox::new();
     let [one, other] = [book(100), "other\n".repeat(50)];
@@ -211,6 +253,28 @@ fn parts_add_up_to_the_whole() {
 }
 
 #[test]
+fn what_others_wrote_is_added_up_or_refused() {
+    let sandbox = Sandbox::new();
+    let write = |name: &str, path: &str, counts: &str, letters: u64| {
+        let item = format!(
+            r#"{{"path":"{path}","bytes":1,"letters":{letters},"distinct":1,"counts":{{{counts}}},"invalid":0}}"#
+        );
+        let doc = r#"{"v":1,"type":"count","unicode":"17.0.0","letters_rule":"letter","case":"upper","files":"#;
+        fs::write(sandbox.path(name), format!(r#"{doc}[{item}],"total":{item}}}"#)).unwrap();
+    };
+    write("most.json", "most", &format!(r#""A":{}"#, u64::MAX), u64::MAX);
+    write("wraps.json", "wraps", &format!(r#""A":{},"B":4"#, u64::MAX), 3);
+    write("escape.json", r"\u001b[2Jname\n", r#""A":1"#, 1);
+    write("bell.json", "bell", r#""\u0007":1"#, 1);
+    let merge = |files: &str| sandbox.run(&format!("manager count --merge {files}"));
+    assert!(merge("most.json").exited(0).stdout.starts_with(&format!("most: {} letters", u64::MAX)));
+    merge("most.json escape.json").exited(1).said("the sum is larger than 64 bits hold");
+    merge("wraps.json").exited(1).said("cannot add wraps.json: its letters do not add up");
+    merge("bell.json").exited(1).said("cannot add bell.json: it counts control characters as letters");
+    assert!(merge("escape.json").exited(0).stdout.starts_with("\\u{1b}[2Jname\\n: 1 letters"));
+}
+
+#[test]
 fn a_sample_is_always_the_same_text() {
     let sandbox = Sandbox::new();
     for size in ["50k", "439k", "870k"] {
@@ -219,6 +283,24 @@ fn a_sample_is_always_the_same_text() {
         assert_eq!(found["total"], counted(&sandbox, &format!("--mode process -w 2 -b shm --sample {size}"))["total"]);
     }
     assert_ne!(counted(&sandbox, "--sample 1k,1")["total"], counted(&sandbox, "--sample 1k,2")["total"]);
+}
+
+/// Held in memory it would take that of all others.
+#[test]
+fn a_sample_larger_than_memory_is_made_while_it_is_counted() {
+    let sandbox = Sandbox::new();
+    for mode in ["thread", "process"] {
+        let args = ["manager", "count", "-q", "-w", "1", "--mode", mode, "--sample", "100G"];
+        let run = Running::of(&mut sandbox.command(args));
+        wait_for("the count to begin", || {
+            let threads = fs::read_dir(format!("/proc/{}/task", run.pid())).ok()?;
+            (threads.count() > 1).then_some(())
+        });
+        run.signal(Signal::SIGINT);
+        let run = run.finish().died_of(Signal::SIGINT).said(" of 100000000000 bytes");
+        assert!(run.stdout.starts_with("sample of 100000000000 bytes, seed 1: "), "{}", run.stdout);
+    }
+    sandbox.run("manager count --compare --sample 100G").exited(1).said("put it into a file");
 }
 
 #[test]

@@ -9,12 +9,14 @@ mod watch;
 mod work;
 mod worker;
 
+use std::io::Write as _;
+
 use ipcpipe::Error;
 
+use super::Status;
 use super::grammar::{CountArgs, Form, Options};
 use super::session::Lost;
 use super::view::write;
-use super::{Status, help};
 use crate::message;
 
 use self::doc::Doc;
@@ -60,13 +62,18 @@ fn say(place: Option<&str>, what: impl std::fmt::Display) {
     crate::say(&format!("{}\n", message(text)));
 }
 
+/// Writes lines for a person to stdout. A reader that has seen enough ends this program, as in the other formats.
+fn print(text: &str) -> Result<(), Lost> {
+    let mut stdout = anstream::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}
+
 fn show(doc: &Doc, args: &CountArgs, options: &Options) -> Result<(), Lost> {
     match options.format {
         Some(Form::Json) => write(doc.to_json(options.quiet).as_bytes())?,
         Some(Form::Csv) => write(table::csv(doc, args).as_bytes())?,
-        None | Some(Form::Text) => {
-            help::show(&table::text(doc, args))?;
-        }
+        None | Some(Form::Text) => print(&table::text(doc, args))?,
     }
     if options.format != Some(Form::Json)
         && !options.quiet

@@ -22,7 +22,7 @@ use super::watch::{Shared, Watch};
 use crate::manager::Status;
 use crate::manager::grammar::{CountArgs, Form, Options};
 use crate::manager::session::Lost;
-use crate::manager::{help, view};
+use crate::manager::view;
 use crate::render::{bytes, time};
 use crate::run::THIS_PROGRAM;
 
@@ -55,9 +55,7 @@ pub(super) fn run(args: &CountArgs, options: &Options, watch: &mut Watch) -> Res
         Ok((size, subjects)) => {
             match options.format {
                 Some(Form::Json) => view::write(to_json(size, &subjects).as_bytes())?,
-                _ => {
-                    help::show(&table(size, &subjects))?;
-                }
+                _ => super::print(&table(size, &subjects))?,
             }
             Ok(Ended { status: Status::DONE, stopped_by })
         }
@@ -70,10 +68,12 @@ fn compare(args: &CountArgs, shared: &Shared) -> Result<(u64, Vec<Subject>), Err
     if let Some(error) = failure {
         return Err(error);
     }
-    let paths = inputs.iter().map(Input::public_path).collect::<Option<Vec<_>>>().ok_or_else(|| {
-        let error = Error::refused("cannot compare on", "standard input", "it can be read once only");
-        error.hint("put it into a file, or use --sample")
-    })?;
+    let path = |input: &Input| {
+        let refused =
+            || Error::refused("cannot compare on", &input.name, "it is no file that can be read again and again");
+        input.public_path().ok_or_else(|| refused().hint("put it into a file, or use --sample with up to 256 MiB"))
+    };
+    let paths = inputs.iter().map(path).collect::<Result<Vec<_>, _>>()?;
     let mut subjects = subjects(args);
     let mut first: Option<Doc> = None;
     for _ in 0..ROUNDS {

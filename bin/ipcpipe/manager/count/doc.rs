@@ -116,8 +116,12 @@ impl Doc {
         match () {
             () if self.kind != KIND => Some("it is no count"),
             () if self.v != VERSION => Some("another version of this program wrote it"),
-            () if self.files.iter().any(|item| item.counts.values().sum::<u64>() != item.letters) => {
+            () if self.files.iter().any(|item| added(item.counts.values()) != Some(item.letters)) => {
                 Some("its letters do not add up")
+            }
+            // They would do to a terminal what whoever wrote the file likes.
+            () if self.files.iter().any(|item| item.counts.keys().any(|letter| letter.is_control())) => {
+                Some("it counts control characters as letters")
             }
             () => None,
         }
@@ -125,6 +129,11 @@ impl Doc {
 }
 
 const KIND: &str = "count";
+
+/// All `numbers` together; None if that is too large.
+fn added<'a>(numbers: impl IntoIterator<Item = &'a u64>) -> Option<u64> {
+    numbers.into_iter().try_fold(0_u64, |sum, &number| sum.checked_add(number))
+}
 
 /// The version of Unicode that says what a letter is.
 fn unicode_of(letters: Letters) -> String {
@@ -156,21 +165,27 @@ impl Item {
         }
     }
 
-    /// Adds another text.
-    pub(super) fn add(&mut self, other: &Self) {
+    /// Adds another text; None if a sum gets too large, as a file that another program wrote may have it.
+    pub(super) fn add(&mut self, other: &Self) -> Option<()> {
         for (&letter, count) in &other.counts {
-            *self.counts.entry(letter).or_default() += count;
+            add(self.counts.entry(letter).or_default(), *count)?;
         }
-        self.bytes += other.bytes;
-        self.letters += other.letters;
+        add(&mut self.bytes, other.bytes)?;
+        add(&mut self.letters, other.letters)?;
         self.distinct = self.counts.len() as u64;
-        self.invalid += other.invalid;
+        add(&mut self.invalid, other.invalid)?;
         self.partial |= other.partial;
         if let (Some(sum), Some(more)) = (&mut self.stats, other.stats) {
-            sum.chars += more.chars;
-            sum.lines += more.lines;
-            sum.words += more.words;
+            add(&mut sum.chars, more.chars)?;
+            add(&mut sum.lines, more.lines)?;
+            add(&mut sum.words, more.words)?;
             sum.unterminated |= more.unterminated;
         }
+        Some(())
     }
+}
+
+fn add(sum: &mut u64, more: u64) -> Option<()> {
+    *sum = sum.checked_add(more)?;
+    Some(())
 }

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Read, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
 
-use ipcpipe::count::write_sample;
+use ipcpipe::count::{read_sample, write_sample};
 use ipcpipe::sys::fd::memory_file;
 use ipcpipe::sys::input::Interruptible;
 use ipcpipe::sys::wake::Waker;
@@ -27,7 +27,12 @@ enum From {
     Path(PathBuf),
     /// A file in memory, which stays open for its path to be good.
     Sample(File),
+    /// A text that is made while it is counted.
+    Made(Sample),
 }
+
+/// Bytes of the largest sample that is held in memory.
+const HELD: u64 = 256 << 20;
 
 /// How an input is opened.
 pub(super) enum Way {
@@ -48,14 +53,15 @@ impl Input {
             From::Stdin => return None,
             From::Path(path) => fs::metadata(path).ok()?,
             From::Sample(file) => file.metadata().ok()?,
+            From::Made(sample) => return Some(sample.size),
         };
         metadata.is_file().then_some(metadata.len()).filter(|size| *size > 0)
     }
 
-    /// The path by which another process finds it; None for standard input.
+    /// The path by which another process finds it; None for what is no file.
     pub(super) fn public_path(&self) -> Option<PathBuf> {
         match &self.from {
-            From::Stdin => None,
+            From::Stdin | From::Made(_) => None,
             From::Path(path) => Some(path.clone()),
             From::Sample(file) => Some(format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into()),
         }
@@ -75,6 +81,7 @@ impl Input {
                 _ => Interruptible::open(path, stop.clone()).map(stream).map_err(failed),
             },
             From::Sample(_) => Ok(Way::Path(self.public_path().unwrap_or_default())),
+            From::Made(Sample { size, seed }) => Ok(Way::Stream(Box::new(read_sample(*size, *seed)))),
         }
     }
 }
@@ -119,8 +126,12 @@ fn below(dir: &Path, found: &mut Vec<Input>, complain: &mut dyn FnMut(Error)) {
     }
 }
 
-fn sample(Sample { size, seed }: Sample) -> Result<Input, Error> {
+fn sample(wanted: Sample) -> Result<Input, Error> {
+    let Sample { size, seed } = wanted;
     let name = format!("sample of {size} bytes, seed {seed}");
+    if size > HELD {
+        return Ok(Input { name, from: From::Made(wanted) });
+    }
     let make = || -> io::Result<File> {
         let file = File::from(memory_file("sample")?);
         let mut out = BufWriter::new(file);

@@ -26,10 +26,11 @@ pub(super) fn merge(args: &CountArgs) -> Result<Doc, Error> {
     }
     // What is rare in each may be frequent in all, so the most frequent words of all are not known.
     sum.files.iter_mut().for_each(|item| item.words = None);
-    let has_stats = sum.files.iter().all(|item| item.stats.is_some());
+    let has_stats = !sum.files.is_empty() && sum.files.iter().all(|item| item.stats.is_some());
     sum.total = Item { stats: has_stats.then(Stats::default), ..Item::default() };
     for item in &sum.files {
-        sum.total.add(item);
+        let name = item.path.as_deref().unwrap_or("a text");
+        sum.total.add(item).ok_or_else(|| Error::refused("cannot add", name, "the sum is larger than 64 bits hold"))?;
     }
     sum.metrics = None;
     Ok(sum)
@@ -40,7 +41,11 @@ fn read(path: &Path) -> Result<Doc, Error> {
     let text = fs::read(path).map_err(|error| Error::os("cannot read", name, error))?;
     let doc =
         serde_json::from_slice::<Doc>(&text).map_err(|error| Error::refused("cannot add", name, error.to_string()));
-    let doc = doc.map_err(|error| error.hint("--merge takes what 'count --format json' prints"))?;
+    let mut doc = doc.map_err(|error| error.hint("--merge takes what 'count --format json' prints"))?;
+    // Names are as this program shows them, whoever wrote the file: on one line, and nothing that a terminal obeys.
+    for path in doc.files.iter_mut().filter_map(|item| item.path.as_mut()) {
+        *path = OneLine::text(path).to_string();
+    }
     match doc.flaw() {
         Some(flaw) => Err(Error::refused("cannot add", name, flaw)),
         None => Ok(doc),
