@@ -78,7 +78,7 @@ pub(crate) struct CountArgs {
     #[arg(long, default_value = "auto", value_parser = units::one_of([Io::Auto, Io::Mmap, Io::Read], Io::name))]
     pub(crate) io: Io,
     /// All files below directories.
-    #[arg(long)]
+    #[arg(short, long)]
     pub(crate) recursive: bool,
 }
 
