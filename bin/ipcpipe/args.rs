@@ -75,9 +75,6 @@ pub(crate) enum Command {
     },
     /// Print the manual page to stdout, in roff.
     Man,
-    /// Be one stage of a running pipeline.
-    #[command(hide = true)]
-    Stage(crate::stage::StageArgs),
 }
 
 /// How samples travel.

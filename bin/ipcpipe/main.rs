@@ -66,8 +66,12 @@ pub(crate) type Outcome = Result<Exit, ipcpipe::Error>;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
-    match parse::parse(&words) {
-        Ok(args) => execute(args),
+    let answer = match stage::of(&words) {
+        Some(stage) => stage.map(|stage| finish(stage::run(stage))),
+        None => parse::parse(&words).map(execute),
+    };
+    match answer {
+        Ok(exit) => exit,
         Err(answer) => {
             ColorChoice::from(parse::color_of(&words)).write_global();
             give(answer, manager::ask_for_json(&words)).into()
@@ -84,8 +88,11 @@ fn execute(args: Args) -> ExitCode {
         Some(Command::Completions { shell }) => shell::completions(shell),
         Some(Command::Man) => shell::man(),
         Some(Command::Manager(manager)) => return manager::run(&manager).into(),
-        Some(Command::Stage(stage)) => stage::run(stage),
     };
+    finish(outcome)
+}
+
+fn finish(outcome: Outcome) -> ExitCode {
     let exit = outcome.unwrap_or_else(|error| {
         complain(error);
         Exit::Failed

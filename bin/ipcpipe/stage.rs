@@ -8,7 +8,7 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Parser, Subcommand};
 use ipcpipe::channel::Fanout;
 use ipcpipe::pipeline::{Station, SystemClock, Wiring};
 use ipcpipe::record::Sample;
@@ -23,8 +23,10 @@ use crate::bench::Part;
 use crate::config::{Config, Source};
 use crate::{Exit, Outcome, render, units};
 
-/// One stage.
-#[derive(Debug, clap::Args)]
+/// One stage. It is no command of [`Args`](crate::args::Args): every stage would build the definition of all others, which
+/// takes a megabyte and a millisecond.
+#[derive(Debug, Parser)]
+#[command(name = "ipcpipe stage")]
 pub(crate) struct StageArgs {
     #[command(subcommand)]
     stage: Stage,
@@ -216,6 +218,12 @@ fn report_arguments(config: &Config) -> Vec<OsString> {
     Words::stage("report").with("format", format).with("every", time(output.report_every)).flag("quiet", output.quiet).0
 }
 
+/// The stage that the words of the command line ask for, if they do.
+pub(crate) fn of(words: &[OsString]) -> Option<Result<StageArgs, clap::Error>> {
+    let stage = words.get(1).is_some_and(|word| word == "stage");
+    stage.then(|| StageArgs::try_parse_from(&words[1..]))
+}
+
 /// Runs one stage to its end.
 pub(crate) fn run(args: StageArgs) -> Outcome {
     match args.stage {
@@ -323,18 +331,13 @@ fn report(station: &mut Station, args: &ReportArgs) -> Result<(Option<Fault>, im
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-    use crate::args::{Args, Command};
 
     fn parse(mut words: Vec<OsString>, wiring: &Wiring) -> Stage {
         words.insert(0, "ipcpipe".into());
         words.extend(wiring.to_args());
-        match Args::try_parse_from(&words).unwrap_or_else(|error| panic!("{words:?}: {error}")).command {
-            Some(Command::Stage(args)) => args.stage,
-            other => panic!("{other:?}"),
-        }
+        let read = of(&words).expect("the word 'stage'");
+        read.unwrap_or_else(|error| panic!("{words:?}: {error}")).stage
     }
 
     fn config(line: &str) -> Config {
