@@ -18,6 +18,7 @@ use crate::Error;
 use crate::channel::{Endpoint, Receiver, Sender};
 use crate::record::Record;
 use crate::stage::Fault;
+use crate::sys::pages::release_code;
 use crate::sys::signal::{self, Guardian};
 use crate::sys::{fd, process};
 
@@ -114,6 +115,8 @@ impl Station {
 
     /// Says that every link is attached; the launcher removes their names once all stages have said so.
     pub fn ready(&self) {
+        // What it took to get here is not needed again.
+        release_code();
         self.outbox.say(&Message::Ready);
     }
 

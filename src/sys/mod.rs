@@ -7,6 +7,7 @@ pub mod fd;
 pub mod handle;
 pub mod input;
 pub(crate) mod map;
+pub(crate) mod pages;
 pub mod proc;
 pub mod process;
 pub(crate) mod runtime;
