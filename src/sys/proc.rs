@@ -66,12 +66,6 @@ fn other_state(pid: u32, main_has_ended: bool) -> Option<char> {
     alive.first().filter(|stat| main_has_ended || !stat.is_stopped()).map(|stat| stat.state)
 }
 
-/// What the kernel says of thread `tid` of this process. None when there is no such thread. Never blocks.
-#[must_use]
-pub fn thread_stat(tid: u32) -> Option<Stat> {
-    read_stat(&format!("/proc/self/task/{tid}/stat")).map(|(stat, _)| stat)
-}
-
 /// Anonymous memory of this process that is resident now, in KiB: what it has allocated, without pages of files. None where
 /// the kernel does not say (before 4.5).
 #[must_use]
@@ -244,13 +238,5 @@ mod tests {
         }
         child.wait().unwrap();
         assert!(stat(pid).is_none() && children(pid).is_empty());
-    }
-
-    #[test]
-    fn a_thread_is_seen_by_its_number() {
-        let tid = crate::sys::process::thread_id();
-        let seen = thread_stat(tid).unwrap();
-        assert_eq!((seen.pid, seen.state), (tid, 'R'));
-        assert!(thread_stat(1).is_none() || std::process::id() == 1);
     }
 }

@@ -69,8 +69,6 @@ pub(crate) struct Account {
     pub(crate) processes: u32,
     /// How long it took.
     pub(crate) took: Duration,
-    /// It took SIGKILL.
-    pub(crate) forced: bool,
 }
 
 /// How long the ended may take to go, and by which signal.
@@ -100,7 +98,7 @@ impl Process {
             return self.is_live() && {
                 self.backoff = None;
                 self.held = false;
-                self.last_stop = Some(Account { processes: 0, took: Duration::ZERO, forced: false });
+                self.last_stop = Some(Account { processes: 0, took: Duration::ZERO });
                 self.turn_to(cx, Status::Stopped, Level::Info, "stopped", &cause);
                 true
             };
@@ -212,9 +210,8 @@ impl Process {
     }
 
     fn finish_stop(&mut self, cx: &mut Context<'_>, stop: &Stop) {
-        let forced = stop.killing_since.is_some();
         let processes = u32::try_from(stop.covered.len()).unwrap_or(u32::MAX);
-        self.last_stop = Some(Account { processes, took: stop.asked.elapsed(), forced });
+        self.last_stop = Some(Account { processes, took: stop.asked.elapsed() });
         let how = self.end_text();
         let gone = if processes == 1 { "its only process" } else { &format!("all of its {processes} processes") };
         match stop.purpose {
