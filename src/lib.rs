@@ -5,6 +5,7 @@ pub mod channel;
 pub mod count;
 mod error;
 pub mod manager;
+pub mod mp;
 pub mod pipeline;
 pub mod record;
 pub mod spread;

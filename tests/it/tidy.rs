@@ -19,7 +19,7 @@ const UNSAFE: [&str; 11] = [
 ];
 
 /// Which rooms of the library each room may look into.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("error", &[]),
     ("record", &[]),
     ("sys", &["error"]),
@@ -28,6 +28,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("count", &["error", "sys"]),
     ("spread", &["error", "record", "channel", "count", "sys"]),
     ("manager", &["error", "sys"]),
+    ("mp", &["error", "sys"]),
     ("pipeline", &["error", "record", "channel", "stage", "sys"]),
 ];
 

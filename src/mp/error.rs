@@ -1,0 +1,133 @@
+//! What can go wrong between processes, as values: a death, a panic or a closed end is an answer, never a hang.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::OneLine;
+use crate::sys::signal;
+
+/// The result of what processes do for each other.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A process by the two things that people know it by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Worker {
+    /// What it is called: as given, or Process-1 and so on.
+    pub name: String,
+    /// Its process id. Once the process has ended, the system may give the number to another.
+    pub pid: u32,
+}
+
+impl fmt::Display for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", OneLine::text(&self.name), self.pid)
+    }
+}
+
+/// A panic, as the process that panicked saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Panic {
+    /// What it said.
+    pub message: String,
+    /// `file:line:column` of the place, empty if it is unknown.
+    pub location: String,
+    /// The calls that led there, one a line; empty if `RUST_BACKTRACE=0` was set.
+    pub backtrace: String,
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "panicked at {}: {}", OneLine::text(&self.location), OneLine::text(&self.message))
+    }
+}
+
+/// Why another process did not give what it was asked for.
+///
+/// It can be cloned, because one failure may concern many: all jobs of a pool that is gone, say. It prints as one line.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The function panicked. The process itself may live on.
+    Panicked(Worker, Box<Panic>),
+    /// The process exited with this status before it had answered.
+    Exited(Worker, i32),
+    /// A signal ended the process before it had answered.
+    Signalled(Worker, i32),
+    /// The time that was given is over.
+    TimedOut,
+    /// It was called off before it had begun.
+    Cancelled,
+    /// The other side is closed: nothing more can come or go.
+    Closed,
+    /// There is no room just now.
+    Full,
+    /// There is nothing just now.
+    Empty,
+    /// Somebody died while he held the lock, so what it protects may be half written. The lock is free again.
+    OwnerDied,
+    /// A party of the barrier is gone or gave up, so the others can never all meet.
+    Broken,
+    /// The process that keeps the shared objects is gone, and they with it.
+    ManagerGone,
+    /// The bytes are not what they should be, or a value cannot be put into bytes.
+    Codec(String),
+    /// The request makes no sense for the object: an index beyond its end, a type that it does not have.
+    Refused(String),
+    /// The system refused.
+    System(Arc<crate::Error>),
+}
+
+impl Error {
+    pub(crate) fn codec(why: impl Into<String>) -> Self {
+        Self::Codec(why.into())
+    }
+
+    /// The process that is to blame, where one is known.
+    #[must_use]
+    pub fn worker(&self) -> Option<&Worker> {
+        match self {
+            Self::Panicked(worker, _) | Self::Exited(worker, _) | Self::Signalled(worker, _) => Some(worker),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(worker, panic) => write!(f, "{worker} {panic}"),
+            Self::Exited(worker, status) => write!(f, "{worker} exited with status {status} before it had answered"),
+            Self::Signalled(worker, number) => {
+                write!(f, "{worker} was killed by {} before it had answered", signal::name(*number))
+            }
+            Self::TimedOut => f.write_str("the time is over"),
+            Self::Cancelled => f.write_str("it was cancelled"),
+            Self::Closed => f.write_str("the other side is closed"),
+            Self::Full => f.write_str("there is no room"),
+            Self::Empty => f.write_str("there is nothing there"),
+            Self::OwnerDied => f.write_str("a process died while it held the lock; what it protects may be half written"),
+            Self::Broken => f.write_str("the barrier is broken: a party is gone or gave up"),
+            Self::ManagerGone => f.write_str("the manager of the shared objects is gone"),
+            Self::Codec(why) => write!(f, "malformed message: {}", OneLine::text(why)),
+            Self::Refused(why) => write!(f, "{}", OneLine::text(why)),
+            Self::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::System(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+impl From<crate::Error> for Error {
+    fn from(error: crate::Error) -> Self {
+        Self::System(Arc::new(error))
+    }
+}

@@ -1,0 +1,5 @@
+//! Processes as Rust programs use them: tasks in other processes, and what they share.
+
+mod error;
+
+pub use error::{Error, Panic, Result, Worker};
