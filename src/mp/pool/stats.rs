@@ -1,0 +1,30 @@
+//! What a worker has done.
+
+use std::time::Duration;
+
+use crate::mp::Worker;
+use crate::mp::pool::crew::Member;
+
+/// What one worker of a pool has done so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Who.
+    pub worker: Worker,
+    /// How many jobs it has answered.
+    pub jobs: u64,
+    /// How long it was busy with them.
+    pub busy: Duration,
+    /// How long ago it was started, or how long it lived.
+    pub age: Duration,
+}
+
+impl Stats {
+    pub(super) fn of(member: &Member) -> Self {
+        Self {
+            worker: member.worker().clone(),
+            jobs: member.answered,
+            busy: member.busy,
+            age: member.since.elapsed(),
+        }
+    }
+}
