@@ -1,5 +1,12 @@
 //! Processes as Rust programs use them: tasks in other processes, and what they share.
 
 mod error;
+mod handed;
+mod memory;
+mod sync;
+#[cfg(test)]
+mod testing;
 
 pub use error::{Error, Panic, Result, Worker};
+pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
+pub use sync::{Lock, LockGuard, OwnerDied, TryLockError};

@@ -5,10 +5,14 @@
 //! do by writing nonsense into the memory on purpose is not.
 
 pub(crate) mod futex;
+pub(crate) mod guarded;
 pub(crate) mod mutex;
+pub(crate) mod object;
 pub(crate) mod region;
 
+pub(crate) use guarded::{Guarded, Held};
 pub(crate) use mutex::{Acquired, Kind, MutexGuard, SharedMutex};
+pub(crate) use object::{Object, Shape};
 pub(crate) use region::Region;
 
 use std::time::{Duration, Instant};
