@@ -1,15 +1,22 @@
 //! Processes as Rust programs use them: tasks in other processes, and what they share.
 
 mod error;
+mod handed;
+mod memory;
 mod pool;
 mod process;
 mod socket;
+mod sync;
 mod task;
+#[cfg(test)]
+mod testing;
 mod wire;
 
 pub use error::{Error, Panic, Result, Worker};
+pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
 pub use pool::{AsCompleted, Batch, Job, Pool, as_completed};
-pub use process::{Builder, Current, Process, children, current, join_all};
+pub use process::{Builder, Current, Process, children, current, init, join_all};
+pub use sync::{Lock, LockGuard, OwnerDied, TryLockError};
 pub use task::{Args, Task, TaskFn};
 
 /// What the macros write into the code of others.
@@ -18,5 +25,3 @@ pub mod __private {
     pub use super::process::before_main;
     pub use super::task::{Entry, invoke, typed};
 }
-
-pub use process::init;

@@ -12,6 +12,7 @@ pub mod proc;
 pub mod process;
 pub(crate) mod runtime;
 pub(crate) mod semaphore;
+pub(crate) mod shared;
 pub mod signal;
 pub(crate) mod socket;
 pub mod terminal;

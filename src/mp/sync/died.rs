@@ -1,0 +1,120 @@
+//! The news that a holder died, together with the lock that the news comes with.
+
+use std::fmt;
+
+use crate::mp::Error;
+use crate::sys::shared::Acquired;
+
+/// Whoever held the lock died while he did. It is held again, by the guard in here, but what it protects may be half
+/// written.
+///
+/// Only one taker hears of each death, the next one: those after him find an ordinary lock, so he is the one to put in
+/// order what it protects. (The poison of [`std::sync::Mutex`] stays instead.) With `?` it becomes [`Error::OwnerDied`] and
+/// the lock is free again.
+///
+/// The technique is that of pthread_mutexattr_setrobust(3).
+pub struct OwnerDied<G> {
+    guard: G,
+}
+
+impl<G> OwnerDied<G> {
+    pub(crate) fn new(guard: G) -> Self {
+        Self { guard }
+    }
+
+    /// The guard, to look at what it protects and go on.
+    pub fn into_inner(self) -> G {
+        self.guard
+    }
+
+    /// A look through the guard.
+    pub fn get_ref(&self) -> &G {
+        &self.guard
+    }
+
+    /// The same with the right to change.
+    pub fn get_mut(&mut self) -> &mut G {
+        &mut self.guard
+    }
+}
+
+impl<G> fmt::Debug for OwnerDied<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnerDied").finish_non_exhaustive()
+    }
+}
+
+impl<G> fmt::Display for OwnerDied<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Error::OwnerDied.fmt(f)
+    }
+}
+
+impl<G> std::error::Error for OwnerDied<G> {}
+
+impl<G> From<OwnerDied<G>> for Error {
+    fn from(_: OwnerDied<G>) -> Self {
+        Self::OwnerDied
+    }
+}
+
+/// Why an attempt that does not wait for ever gave no lock, or no ordinary one.
+pub enum TryLockError<G> {
+    /// It gave the lock, but whoever held it before died: see [`OwnerDied`].
+    OwnerDied(OwnerDied<G>),
+    /// Somebody else holds it, and the time is over.
+    TimedOut,
+}
+
+impl<G> fmt::Debug for TryLockError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OwnerDied(_) => "OwnerDied(..)",
+            Self::TimedOut => "TimedOut",
+        })
+    }
+}
+
+impl<G> fmt::Display for TryLockError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwnerDied(died) => died.fmt(f),
+            Self::TimedOut => Error::TimedOut.fmt(f),
+        }
+    }
+}
+
+impl<G> std::error::Error for TryLockError<G> {}
+
+impl<G> From<OwnerDied<G>> for TryLockError<G> {
+    fn from(died: OwnerDied<G>) -> Self {
+        Self::OwnerDied(died)
+    }
+}
+
+impl<G> From<TryLockError<G>> for Error {
+    fn from(error: TryLockError<G>) -> Self {
+        match error {
+            TryLockError::OwnerDied(_) => Self::OwnerDied,
+            TryLockError::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
+/// How an attempt ended, for whoever waits as long as it takes.
+pub(crate) fn without_deadline<G>(acquired: Acquired<G>) -> Result<G, OwnerDied<G>> {
+    match acquired {
+        Acquired::Locked(guard) => Ok(guard),
+        Acquired::AfterDeath(guard) => Err(OwnerDied::new(guard)),
+        Acquired::TimedOut => unreachable!("a wait without a deadline timed out"),
+    }
+}
+
+/// How an attempt ended, for whoever does not.
+pub(crate) fn with_deadline<G>(acquired: Acquired<G>) -> Result<G, TryLockError<G>> {
+    match acquired {
+        Acquired::Locked(guard) => Ok(guard),
+        Acquired::AfterDeath(guard) => Err(OwnerDied::new(guard).into()),
+        Acquired::TimedOut => Err(TryLockError::TimedOut),
+    }
+}
