@@ -1,5 +1,6 @@
 //! Processes as Rust programs use them: tasks in other processes, and what they share.
 
 mod error;
+mod wire;
 
 pub use error::{Error, Panic, Result, Worker};
