@@ -53,7 +53,7 @@ impl Jobs {
     pub(super) fn new<A: Serialize>(id: u64, jobs: impl IntoIterator<Item = A>) -> Result<Self> {
         let (mut args, mut ends, mut fds) = (Vec::new(), Vec::new(), HashMap::new());
         for job in jobs {
-            let own = wire::collect_handles(|| wire::encode(&job, &mut args))?;
+            let own = wire::collect(|| wire::encode(&job, &mut args))?;
             if !own.is_empty() {
                 fds.insert(ends.len(), own);
             }
@@ -239,5 +239,5 @@ fn decode<R: DeserializeOwned>(message: &Message, start: usize, end: usize) -> R
     // A result can be asked for more than once, so its descriptors stay.
     let copies: std::io::Result<Vec<OwnedFd>> = message.fds.iter().map(OwnedFd::try_clone).collect();
     let copies = copies.map_err(|error| crate::Error::os("cannot duplicate", "a descriptor of a result", error))?;
-    wire::supply_handles(copies, || wire::decode(bytes))
+    wire::supply(copies, || wire::decode(bytes))
 }

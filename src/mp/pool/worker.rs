@@ -111,10 +111,10 @@ fn call(
     results: &mut Vec<u8>,
     start: usize,
 ) -> (Kind, Vec<std::os::fd::OwnedFd>) {
-    let outcome = catch(|| wire::with_handles(fds, || entry.run(args, results)));
+    let outcome = catch(|| wire::exchange(fds, || entry.run(args, results)));
     let (kind, fds) = match outcome {
-        Ok((Ok(()), fds)) => return (Kind::Returned, fds),
-        Ok((Err(error), _)) => {
+        Ok(Ok(fds)) => return (Kind::Returned, fds),
+        Ok(Err(error)) => {
             results.truncate(start);
             results.extend_from_slice(error.to_string().as_bytes());
             (Kind::Failed, Vec::new())

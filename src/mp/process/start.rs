@@ -110,10 +110,10 @@ fn perform(task: &str, args: Message) -> std::result::Result<Message, Answer> {
     let entry = task::find(task).ok_or_else(|| Answer::Failed(format!("no task {task} in this program")))?;
     let mut bytes = Vec::new();
     wire::encode(&Answer::Returned, &mut bytes).map_err(failed)?;
-    let call = || wire::with_handles(args.fds, || entry.run(&args.bytes, &mut bytes));
+    let call = || wire::exchange(args.fds, || entry.run(&args.bytes, &mut bytes));
     match catch(call) {
-        Ok((Ok(()), fds)) => Ok(Message { bytes, fds }),
-        Ok((Err(error), _)) => Err(failed(error)),
+        Ok(Ok(fds)) => Ok(Message { bytes, fds }),
+        Ok(Err(error)) => Err(failed(error)),
         Err(panic) => Err(Answer::Panicked(panic)),
     }
 }
