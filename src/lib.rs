@@ -12,4 +12,5 @@ pub mod spread;
 pub mod stage;
 pub mod sys;
 
+pub use mp::init;
 pub use error::{Error, OneLine};

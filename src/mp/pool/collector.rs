@@ -1,6 +1,7 @@
 //! The thread of a pool: it takes in results, replaces workers that died, and ends those that take too long.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     /// Ends the wait of the thread.
     waker: Waker,
     callback: Mutex<Option<Callback>>,
+    batches: AtomicU64,
 }
 
 impl std::fmt::Debug for Shared {
@@ -39,7 +41,12 @@ impl Shared {
         for number in 1..=workers {
             state.crew.push(Member::start(number as u64, &state.options)?);
         }
-        let shared = Arc::new(Self { state: Mutex::new(state), waker: Waker::new()?, callback: Mutex::new(None) });
+        let shared = Arc::new(Self {
+            state: Mutex::new(state),
+            waker: Waker::new()?,
+            callback: Mutex::new(None),
+            batches: AtomicU64::new(0),
+        });
         let collector = Collector { shared: Arc::clone(&shared), started: workers as u64, rest_until: None };
         let name = "pool".to_owned();
         let thread = thread::Builder::new().name(name).spawn(move || collector.run());
@@ -48,6 +55,11 @@ impl Shared {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the next batch.
+    pub(super) fn next_id(&self) -> u64 {
+        self.batches.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn submit(&self, jobs: &Arc<Jobs>) -> Result<()> {

@@ -155,7 +155,8 @@ impl Member {
         if options.max_jobs.is_some_and(|most| self.sent >= most.get()) {
             self.is_retiring = true;
         }
-        self.socket.queue(message);
+        // A message that is too large, or a worker that is gone, is found out by who reads from it.
+        let _ = self.socket.queue(message);
         self.flush();
     }
 

@@ -127,12 +127,12 @@ impl<A: Serialize, R: DeserializeOwned, I: Iterator<Item: Args<A>>> Iterator for
 
 impl<A, R, I> std::fmt::Debug for Imap<'_, A, R, I> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Imap").field("batches", &self.batches).field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("Imap").field("batches", &self.batches.len()).field("next", &self.next).finish_non_exhaustive()
     }
 }
 
 impl<A, R, I> std::fmt::Debug for ImapUnordered<'_, A, R, I> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ImapUnordered").field("batches", &self.batches).finish_non_exhaustive()
+        f.debug_struct("ImapUnordered").field("batches", &self.batches.len()).finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ mod crew;
 mod imap;
 mod outcome;
 mod protocol;
+mod state;
 mod stats;
 mod worker;
 
@@ -20,7 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::mp::task::{Args, Task};
-use crate::mp::{Error, Result};
+use crate::mp::Result;
 
 pub use batch::{AsCompleted, Batch, Job, as_completed};
 pub use builder::Builder;
