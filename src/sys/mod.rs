@@ -14,6 +14,7 @@ pub(crate) mod runtime;
 pub(crate) mod semaphore;
 pub mod signal;
 pub(crate) mod socket;
+pub(crate) mod stream;
 pub mod terminal;
 #[cfg(test)]
 pub(crate) mod testing;
