@@ -12,5 +12,5 @@ pub mod spread;
 pub mod stage;
 pub mod sys;
 
-pub use mp::init;
 pub use error::{Error, OneLine};
+pub use mp::init;

@@ -57,7 +57,9 @@ fn b28_callbacks_are_called_in_this_process() {
     let pool = Pool::new(task!(square)).workers(2).build().unwrap();
     let (sender, results) = mpsc::channel();
     let own = std::process::id();
-    pool.on_done(move |batch, job, result| sender.send((batch, job, result.unwrap(), std::process::id() == own)).unwrap());
+    pool.on_done(move |batch, job, result| {
+        sender.send((batch, job, result.unwrap(), std::process::id() == own)).unwrap()
+    });
     for n in 0..10 {
         let _ = pool.submit(n).unwrap();
     }
@@ -194,7 +196,8 @@ fn e2_the_number_of_workers_changes_on_the_fly() {
         std::process::id()
     }
     let pool = Pool::new(task!(who)).workers(1).build().unwrap();
-    let workers = |pool: &Pool<(u64,), u32>| pool.map(0..60).into_iter().map(Result::unwrap).collect::<HashSet<_>>().len();
+    let workers =
+        |pool: &Pool<(u64,), u32>| pool.map(0..60).into_iter().map(Result::unwrap).collect::<HashSet<_>>().len();
     assert_eq!(workers(&pool), 1);
     pool.resize(3.try_into().unwrap());
     crate::eventually(|| workers(&pool) == 3);
@@ -204,7 +207,8 @@ fn e2_the_number_of_workers_changes_on_the_fly() {
 
 #[test]
 fn a_worker_does_no_more_jobs_than_it_may() {
-    let pool = Pool::new(task!(|_: u64| std::process::id())).workers(1).max_jobs(3.try_into().unwrap()).build().unwrap();
+    let pool =
+        Pool::new(task!(|_: u64| std::process::id())).workers(1).max_jobs(3.try_into().unwrap()).build().unwrap();
     let pids: Vec<u32> = pool.map(0..9).into_iter().map(Result::unwrap).collect();
     assert_eq!(pids.iter().collect::<HashSet<_>>().len(), 3);
     assert!(pids.chunks(3).all(|three| three.iter().all(|pid| *pid == three[0])));

@@ -20,8 +20,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::mp::task::{Args, Task};
 use crate::mp::Result;
+use crate::mp::task::{Args, Task};
 
 pub use batch::{AsCompleted, Batch, Job, as_completed};
 pub use builder::Builder;

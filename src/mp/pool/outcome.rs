@@ -60,7 +60,14 @@ impl Jobs {
             ends.push(args.len());
         }
         let of = vec![Outcome::Awaited; ends.len()];
-        Ok(Self { id, args, ends, fds, outcomes: Mutex::new(Outcomes { of, ..Outcomes::default() }), changed: Condvar::new() })
+        Ok(Self {
+            id,
+            args,
+            ends,
+            fds,
+            outcomes: Mutex::new(Outcomes { of, ..Outcomes::default() }),
+            changed: Condvar::new(),
+        })
     }
 
     pub(super) fn len(&self) -> usize {

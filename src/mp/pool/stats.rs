@@ -20,11 +20,6 @@ pub struct Stats {
 
 impl Stats {
     pub(super) fn of(member: &Member) -> Self {
-        Self {
-            worker: member.worker().clone(),
-            jobs: member.answered,
-            busy: member.busy,
-            age: member.since.elapsed(),
-        }
+        Self { worker: member.worker().clone(), jobs: member.answered, busy: member.busy, age: member.since.elapsed() }
     }
 }

@@ -22,7 +22,12 @@ pub(super) const NOTES: usize = 8;
 
 /// Runs the jobs that come over `socket`, with the task of that name, until the pool closes it. `first` is the name of a
 /// task, with its arguments, that is run before.
-pub(super) fn serve(job: String, first: Option<(String, Vec<u8>)>, socket: Handle, notes: Handle) -> Result<(), String> {
+pub(super) fn serve(
+    job: String,
+    first: Option<(String, Vec<u8>)>,
+    socket: Handle,
+    notes: Handle,
+) -> Result<(), String> {
     let text = |error: Error| error.to_string();
     let mut socket = Socket::from_fd(socket.into_fd().map_err(text)?);
     let notes = Region::open(notes.into_fd().map_err(text)?, NOTES).map_err(|error| error.to_string())?;
@@ -31,7 +36,8 @@ pub(super) fn serve(job: String, first: Option<(String, Vec<u8>)>, socket: Handl
         find(&name)?.run(&args, &mut Vec::new()).map_err(text)?;
     }
     let entry = find(&job)?;
-    let mut desk = Desk { socket: &mut socket, notes: &notes, results: Vec::new(), began: Instant::now(), sent: Instant::now() };
+    let mut desk =
+        Desk { socket: &mut socket, notes: &notes, results: Vec::new(), began: Instant::now(), sent: Instant::now() };
     loop {
         match desk.socket.receive() {
             Ok(jobs) => desk.work(entry, jobs).map_err(text)?,

@@ -90,7 +90,15 @@ impl<A: Serialize, R> Builder<A, R> {
         // A child that is gone already is an answer, not an error: join says how it ended.
         let _ = control.send(&message);
         let listed = Listed::new(worker.clone());
-        Ok(Process { worker, is_daemon, child, control, answer: Progress::Awaited, _listed: listed, result: PhantomData })
+        Ok(Process {
+            worker,
+            is_daemon,
+            child,
+            control,
+            answer: Progress::Awaited,
+            _listed: listed,
+            result: PhantomData,
+        })
     }
 }
 

@@ -153,7 +153,8 @@ impl<R> Process<R> {
         let ready = if listens {
             wait::wait([(self.child.as_fd(), Interest::Read), (self.control.as_fd(), Interest::Read)], deadline)
         } else {
-            wait::wait([(self.child.as_fd(), Interest::Read)], deadline).map(|[ended]| [ended, wait::Readiness::default()])
+            wait::wait([(self.child.as_fd(), Interest::Read)], deadline)
+                .map(|[ended]| [ended, wait::Readiness::default()])
         };
         let Ok([ended, said]) = ready else { return false };
         if said.any() {

@@ -140,7 +140,8 @@ fn note_panic(info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("a value that is no text").to_owned();
     let location = info.location().map(ToString::to_string).unwrap_or_default();
     let wants_backtrace = env::var_os("RUST_BACKTRACE").is_none_or(|it| it != "0");
-    let backtrace = if wants_backtrace { std::backtrace::Backtrace::force_capture().to_string() } else { String::new() };
+    let backtrace =
+        if wants_backtrace { std::backtrace::Backtrace::force_capture().to_string() } else { String::new() };
     PANIC.with(|last| *last.borrow_mut() = Some(Panic { message, location, backtrace }));
 }
 
@@ -149,7 +150,10 @@ pub(crate) fn catch<T>(function: impl FnOnce() -> T) -> std::result::Result<T, P
     panic::catch_unwind(AssertUnwindSafe(function)).map_err(|payload| {
         let noted = PANIC.with(|last| last.borrow_mut().take());
         noted.unwrap_or_else(|| {
-            let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+            let text = payload
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| payload.downcast_ref::<&str>().copied());
             let message = text.unwrap_or("a value that is no text").to_owned();
             Panic { message, location: String::new(), backtrace: String::new() }
         })
