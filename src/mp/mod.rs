@@ -1,5 +1,6 @@
 //! Processes as Rust programs use them: tasks in other processes, and what they share.
 
+mod controller;
 mod error;
 mod handed;
 mod memory;
@@ -12,10 +13,11 @@ mod task;
 mod testing;
 mod wire;
 
+pub use controller::{BatchId, Controller, Event, ProcessResult};
 pub use error::{Error, Panic, Result, Worker};
 pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
 pub use pool::{AsCompleted, Batch, Job, Pool, as_completed};
-pub use process::{Builder, Current, Process, children, current, init, join_all};
+pub use process::{Builder, Current, Process, children, current, init, join_all, wait_any};
 pub use sync::{Lock, LockGuard, OwnerDied, TryLockError};
 pub use task::{Args, Task, TaskFn};
 

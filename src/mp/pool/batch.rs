@@ -62,7 +62,7 @@ impl<R> Batch<R> {
     }
 
     /// Has every job that is done, and that will be, told to `watcher` as `number` and its own place.
-    pub(super) fn watch(&self, watcher: Sender<(usize, usize)>, number: usize) {
+    pub(in crate::mp) fn watch(&self, watcher: Sender<(usize, usize)>, number: usize) {
         self.jobs.watch(watcher, number);
     }
 

@@ -77,7 +77,7 @@ impl State {
 
     /// What each worker has done, also of those that are gone.
     pub(super) fn stats(&self) -> Vec<Stats> {
-        self.former.iter().cloned().chain(self.crew.iter().map(Stats::of)).collect()
+        self.former.iter().cloned().chain(self.crew.iter().map(|it| Stats::of(it, true))).collect()
     }
 
     pub(super) fn add(&mut self, jobs: &Arc<Jobs>) -> Result<()> {
@@ -189,7 +189,7 @@ impl State {
         if cause.is_some() {
             member.kill();
         }
-        self.former.push(Stats::of(&member));
+        self.former.push(Stats::of(&member, false));
         self.futile += u32::from(member.answered == 0);
         let (error, flights, begun) = member.bury();
         let lost: Vec<Done> = flights

@@ -16,10 +16,13 @@ pub struct Stats {
     pub busy: Duration,
     /// How long ago it was started, or how long it lived.
     pub age: Duration,
+    /// False if it has ended and another has taken its place.
+    pub is_alive: bool,
 }
 
 impl Stats {
-    pub(super) fn of(member: &Member) -> Self {
-        Self { worker: member.worker().clone(), jobs: member.answered, busy: member.busy, age: member.since.elapsed() }
+    pub(super) fn of(member: &Member, is_alive: bool) -> Self {
+        let (worker, age) = (member.worker().clone(), member.since.elapsed());
+        Self { worker, jobs: member.answered, busy: member.busy, age, is_alive }
     }
 }

@@ -1,5 +1,6 @@
 //! A task in a process of its own: started, watched, paused, ended and joined.
 
+mod any;
 mod builder;
 mod children;
 mod current;
@@ -20,6 +21,7 @@ use crate::sys::child::{Child, Ended, Status, Usage};
 use crate::sys::wait::{self, Interest};
 use crate::sys::{proc, signal};
 
+pub use any::wait_any;
 pub use builder::Builder;
 pub use children::children;
 pub use current::{Current, current};
@@ -130,11 +132,12 @@ impl<R> Process<R> {
     pub fn wait(&mut self, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(wait::deadline_in);
         while self.child.try_reap().is_none() {
-            if timeout.is_some() && deadline.is_some_and(|at| at < Instant::now()) && !self.is_ready() {
+            let ready = wait::wait_many(&self.news(), deadline).unwrap_or_default();
+            if !ready.iter().any(|it| it.any()) {
                 return false;
             }
-            if !self.step(deadline) {
-                return self.child.try_reap().is_some();
+            if ready.get(1).is_some_and(|said| said.any()) {
+                self.hear();
             }
         }
         // What was said before the end is still to be read.
@@ -142,25 +145,13 @@ impl<R> Process<R> {
         true
     }
 
-    fn is_ready(&self) -> bool {
-        let fds = [(self.child.as_fd(), Interest::Read), (self.control.as_fd(), Interest::Read)];
-        wait::wait(fds, Some(Instant::now())).is_ok_and(|ready| ready.iter().any(|it| it.any()))
-    }
-
-    /// Waits for the next thing that the child does; false if the time was over before it.
-    fn step(&mut self, deadline: Option<Instant>) -> bool {
-        let listens = matches!(self.answer, Progress::Awaited);
-        let ready = if listens {
-            wait::wait([(self.child.as_fd(), Interest::Read), (self.control.as_fd(), Interest::Read)], deadline)
-        } else {
-            wait::wait([(self.child.as_fd(), Interest::Read)], deadline)
-                .map(|[ended]| [ended, wait::Readiness::default()])
-        };
-        let Ok([ended, said]) = ready else { return false };
-        if said.any() {
-            self.hear();
+    /// What is readable when there is news of the process: its end, and its answer.
+    fn news(&self) -> Vec<(BorrowedFd<'_>, Interest)> {
+        let mut fds = vec![(self.child.as_fd(), Interest::Read)];
+        if matches!(self.answer, Progress::Awaited) {
+            fds.push((self.control.as_fd(), Interest::Read));
         }
-        ended.any() || said.any()
+        fds
     }
 
     /// Takes in what has come; false if there is nothing just now.
