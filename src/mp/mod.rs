@@ -6,6 +6,7 @@ mod memory;
 mod sync;
 #[cfg(test)]
 mod testing;
+mod wire;
 
 pub use error::{Error, Panic, Result, Worker};
 pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
