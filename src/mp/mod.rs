@@ -10,4 +10,4 @@ mod wire;
 
 pub use error::{Error, Panic, Result, Worker};
 pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
-pub use sync::{Lock, LockGuard, OwnerDied, TryLockError};
+pub use sync::{Condition, Event, Lock, LockGuard, OwnerDied, RLock, RLockGuard, TryLockError};

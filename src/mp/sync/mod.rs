@@ -4,9 +4,15 @@
 //! argument or a message. None of them hangs for ever because somebody was killed: whoever waits looks every 100 ms at the
 //! latest whether those for whom he waits are still there.
 
+mod condition;
 mod died;
+mod event;
 mod lock;
+mod rlock;
 
+pub use condition::Condition;
 pub use died::{OwnerDied, TryLockError};
 pub(crate) use died::{with_deadline, without_deadline};
+pub use event::Event;
 pub use lock::{Lock, LockGuard};
+pub use rlock::{RLock, RLockGuard};
