@@ -10,4 +10,6 @@ mod wire;
 
 pub use error::{Error, Panic, Result, Worker};
 pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
-pub use sync::{Condition, Event, Lock, LockGuard, OwnerDied, RLock, RLockGuard, TryLockError};
+pub use sync::{
+    Barrier, Condition, Event, Lock, LockGuard, OwnerDied, Permit, RLock, RLockGuard, Semaphore, TryLockError,
+};
