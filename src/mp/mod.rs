@@ -9,7 +9,10 @@ mod testing;
 mod wire;
 
 pub use error::{Error, Panic, Result, Worker};
-pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
+pub use memory::{
+    Array, ArrayGuard, Atomic, BytesGuard, Integer, Item, Plain, SharedList, SharedMemory, ShmScope, Typecode,
+    Unlocked, Value, ValueGuard,
+};
 pub use sync::{
     Barrier, Condition, Event, Lock, LockGuard, OwnerDied, Permit, RLock, RLockGuard, Semaphore, TryLockError,
 };
