@@ -14,13 +14,18 @@ mod task;
 mod testing;
 mod wire;
 
-pub use controller::{BatchId, Controller, Event, ProcessResult};
+pub use controller::{BatchId, Controller, ControllerEvent, ProcessResult};
 pub use error::{Error, Panic, Result, Worker};
-pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
+pub use memory::{
+    Array, ArrayGuard, Atomic, BytesGuard, Integer, Item, Plain, SharedList, SharedMemory, ShmScope, Typecode,
+    Unlocked, Value, ValueGuard,
+};
 pub use pipe::{Connection, Receiver, ReceiverIntoIter, ReceiverIter, Sender, channel, pipe};
 pub use pool::{AsCompleted, Batch, Job, Pool, as_completed};
 pub use process::{Builder, Current, Process, children, current, init, join_all, wait_any};
-pub use sync::{Lock, LockGuard, OwnerDied, TryLockError};
+pub use sync::{
+    Barrier, Condition, Event, Lock, LockGuard, OwnerDied, Permit, RLock, RLockGuard, Semaphore, TryLockError,
+};
 pub use task::{Args, Task, TaskFn};
 
 /// What the macros write into the code of others.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::Plain;
 use crate::mp::Result;
-use crate::mp::handed::Handed;
+use crate::mp::handed::{Handed, by_descriptor};
 use crate::mp::sync::{OwnerDied, TryLockError, with_deadline, without_deadline};
 use crate::sys::shared::{Guarded, Held, Object, Shape, deadline_in};
 
@@ -131,6 +131,8 @@ impl<T: Plain> Handed for Value<T> {
         Ok(Self { shared: Arc::new(shared), holds: PhantomData })
     }
 }
+
+by_descriptor!(Value<T>, T: Plain);
 
 impl<T> Clone for Value<T> {
     fn clone(&self) -> Self {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::died::{OwnerDied, TryLockError, with_deadline, without_deadline};
 use crate::mp::Result;
-use crate::mp::handed::Handed;
+use crate::mp::handed::{Handed, by_descriptor};
 use crate::sys::shared::{Kind, MutexGuard, Object, Shape, deadline_in};
 
 /// A lock that processes share: one thread of one process holds it at a time.
@@ -84,6 +84,8 @@ impl Handed for Lock {
         Object::open(file, KIND, Some(0)).map(|object| Self(Arc::new(object)))
     }
 }
+
+by_descriptor!(Lock);
 
 /// Holds a [`Lock`] until it is dropped, on the thread that took it.
 ///

@@ -7,6 +7,7 @@
 pub(crate) mod futex;
 pub(crate) mod guarded;
 pub(crate) mod mutex;
+pub(crate) mod named;
 pub(crate) mod object;
 pub(crate) mod region;
 

@@ -42,6 +42,7 @@ pub(crate) enum Acquired<G> {
 
 impl<G> Acquired<G> {
     /// The same with what is made of the guard.
+    #[inline(always)]
     pub(crate) fn map<H>(self, make: impl FnOnce(G) -> H) -> Acquired<H> {
         match self {
             Self::Locked(guard) => Acquired::Locked(make(guard)),
@@ -149,7 +150,7 @@ impl SharedMutex {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn outcome(&self, status: libc::c_int) -> Acquired<MutexGuard<'_>> {
         match status {
             0 => {
@@ -196,13 +197,6 @@ pub(crate) struct MutexGuard<'a> {
     mutex: &'a SharedMutex,
     /// The lock belongs to the thread, so this stays with it.
     of_thread: PhantomData<*const ()>,
-}
-
-impl<'a> MutexGuard<'a> {
-    /// What it holds.
-    pub(crate) fn mutex(&self) -> &'a SharedMutex {
-        self.mutex
-    }
 }
 
 impl Drop for MutexGuard<'_> {
