@@ -12,6 +12,7 @@ mod sync;
 mod task;
 #[cfg(test)]
 mod testing;
+mod timer;
 mod wire;
 
 pub use controller::{BatchId, Controller, ControllerEvent, ProcessResult};
@@ -27,6 +28,7 @@ pub use sync::{
     Barrier, Condition, Event, Lock, LockGuard, OwnerDied, Permit, RLock, RLockGuard, Semaphore, TryLockError,
 };
 pub use task::{Args, Task, TaskFn};
+pub use timer::Timer;
 
 /// What the macros write into the code of others.
 #[doc(hidden)]
