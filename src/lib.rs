@@ -13,3 +13,4 @@ pub mod stage;
 pub mod sys;
 
 pub use error::{Error, OneLine};
+pub use mp::init;

@@ -1,18 +1,34 @@
 //! Processes as Rust programs use them: tasks in other processes, and what they share.
 
+mod controller;
 mod error;
 mod handed;
 mod memory;
+mod pool;
+mod process;
+mod socket;
 mod sync;
+mod task;
 #[cfg(test)]
 mod testing;
 mod wire;
 
+pub use controller::{BatchId, Controller, Event as ControllerEvent, ProcessResult};
 pub use error::{Error, Panic, Result, Worker};
 pub use memory::{
     Array, ArrayGuard, Atomic, BytesGuard, Integer, Item, Plain, SharedList, SharedMemory, ShmScope, Typecode,
     Unlocked, Value, ValueGuard,
 };
+pub use pool::{AsCompleted, Batch, Job, Pool, as_completed};
+pub use process::{Builder, Current, Process, children, current, init, join_all, wait_any};
 pub use sync::{
     Barrier, Condition, Event, Lock, LockGuard, OwnerDied, Permit, RLock, RLockGuard, Semaphore, TryLockError,
 };
+pub use task::{Args, Task, TaskFn};
+
+/// What the macros write into the code of others.
+#[doc(hidden)]
+pub mod __private {
+    pub use super::process::before_main;
+    pub use super::task::{Entry, invoke, typed};
+}

@@ -127,6 +127,13 @@ impl Child {
         }
     }
 
+    /// Sends the signal of that number, as [`signal`](Self::signal) does.
+    pub fn signal_number(&self, number: i32) {
+        if let (None, Ok(signal)) = (self.ended, Signal::try_from(number)) {
+            self.signal(signal);
+        }
+    }
+
     /// Sends `signal`, a raw number, to the whole process group that the child leads; one that it was spawned with, say by
     /// `process_group(0)`. True if it reached somebody, which it does as long as anybody is in the group, be the child
     /// reaped or not. Only on a kernel before 6.9 it needs the child unreaped, whose number nobody else can have.

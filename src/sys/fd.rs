@@ -105,6 +105,19 @@ pub fn adopt(raw: RawFd) -> Result<OwnedFd, Error> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
+/// Takes over standard input, if it is a Unix socket, and puts /dev/null in its place.
+///
+/// # Errors
+/// ENOTSOCK if it is none, and the system's: EMFILE.
+pub(crate) fn take_input_socket() -> io::Result<OwnedFd> {
+    let input = io::stdin();
+    nix::sys::socket::getsockopt(&input, nix::sys::socket::sockopt::SockType)?;
+    let socket = input.as_fd().try_clone_to_owned()?;
+    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+    nix::unistd::dup2_stdin(null)?;
+    Ok(socket)
+}
+
 /// A read end of the pipe that process `pid` has at descriptor `raw`, without blocking reads: the kernel opens a pipe anew
 /// through proc_pid_fd(5), as it does a FIFO. None if it is no pipe, or belongs to somebody else.
 #[must_use]

@@ -15,6 +15,7 @@ pub(crate) mod semaphore;
 pub(crate) mod shared;
 pub mod signal;
 pub(crate) mod socket;
+pub(crate) mod stream;
 pub mod terminal;
 #[cfg(test)]
 pub(crate) mod testing;

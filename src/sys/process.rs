@@ -51,3 +51,8 @@ pub fn new_session() -> io::Result<()> {
     nix::unistd::setsid()?;
     Ok(())
 }
+
+/// Ends this process with an exit status. What the standard streams have buffered is written before.
+pub fn leave(status: i32) -> ! {
+    std::process::exit(status)
+}

@@ -12,14 +12,16 @@ use crate::sys::fd::duplicate;
 
 thread_local! {
     /// What this thread does with descriptors now. One that encodes inside an encoding sets the outer one aside.
-    static SCOPE: RefCell<Scope> = const { RefCell::new(Scope::None) };
+    static SCOPE: RefCell<Scope> = const { RefCell::new(Scope { collect: None, supply: None }) };
 }
 
 /// What is done with the descriptors that serde comes across.
-enum Scope {
-    None,
-    Collect(Collected),
-    Supply(Vec<Option<Arc<OwnedFd>>>),
+#[derive(Default)]
+struct Scope {
+    /// Those of values that are encoded.
+    collect: Option<Collected>,
+    /// Those for values that are decoded.
+    supply: Option<Vec<Option<Arc<OwnedFd>>>>,
 }
 
 /// The descriptors of the values so far.
@@ -64,7 +66,7 @@ impl Restore {
 
     /// Ends the scope that was begun, and gives it.
     fn now(mut self) -> Scope {
-        self.0.take().map_or(Scope::None, |outer| SCOPE.replace(outer))
+        self.0.take().map_or_else(Scope::default, |outer| SCOPE.replace(outer))
     }
 }
 
@@ -77,14 +79,26 @@ impl Drop for Restore {
 }
 
 /// Runs `encode` and gives copies of the descriptors that it came across, in the order of their indices.
-pub(super) fn collect(encode: impl FnOnce() -> Result<(), Error>) -> Result<Vec<OwnedFd>, Error> {
-    let outer = Restore::after(Scope::Collect(Collected::default()));
+pub(crate) fn collect(encode: impl FnOnce() -> Result<(), Error>) -> Result<Vec<OwnedFd>, Error> {
+    let outer = Restore::after(Scope { collect: Some(Collected::default()), supply: None });
     let encoded = encode();
-    let collected = match outer.now() {
-        Scope::Collect(collected) => collected.fds,
-        _ => Vec::new(),
-    };
+    let scope = outer.now();
     encoded?;
+    copies(scope)
+}
+
+/// Runs `call`, which may ask for `fds` and come across others: copies of those, in the order of their indices.
+pub(crate) fn exchange(fds: Vec<OwnedFd>, call: impl FnOnce() -> Result<(), Error>) -> Result<Vec<OwnedFd>, Error> {
+    let supply = Some(fds.into_iter().map(|fd| Some(Arc::new(fd))).collect());
+    let outer = Restore::after(Scope { collect: Some(Collected::default()), supply });
+    let called = call();
+    let scope = outer.now();
+    called?;
+    copies(scope)
+}
+
+fn copies(scope: Scope) -> Result<Vec<OwnedFd>, Error> {
+    let collected = scope.collect.map_or_else(Vec::new, |collected| collected.fds);
     let copies = collected.into_iter().map(|fd| match fd {
         Collectable::Shared(fd) => copy(fd.as_fd()),
         Collectable::Copy(fd) => fd,
@@ -93,9 +107,9 @@ pub(super) fn collect(encode: impl FnOnce() -> Result<(), Error>) -> Result<Vec<
 }
 
 /// Runs `decode`, which may ask for `fds`, and closes those that it left.
-pub(super) fn supply<T>(fds: Vec<OwnedFd>, decode: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+pub(crate) fn supply<T>(fds: Vec<OwnedFd>, decode: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let fds = fds.into_iter().map(|fd| Some(Arc::new(fd))).collect();
-    let outer = Restore::after(Scope::Supply(fds));
+    let outer = Restore::after(Scope { collect: None, supply: Some(fds) });
     let value = decode();
     drop(outer.now());
     value
@@ -105,9 +119,9 @@ const NO_MESSAGE: &str = "a descriptor can only be put into bytes as part of a m
 const NO_DESCRIPTORS: &str = "a descriptor can only be taken from a message of another process";
 
 fn put<S: Serializer>(serializer: S, index: impl FnOnce(&mut Collected) -> usize) -> Result<S::Ok, S::Error> {
-    let index = SCOPE.with_borrow_mut(|scope| match scope {
-        Scope::Collect(collected) => Ok(index(collected)),
-        _ => Err(ser::Error::custom(NO_MESSAGE)),
+    let index = SCOPE.with_borrow_mut(|scope| match &mut scope.collect {
+        Some(collected) => Ok(index(collected)),
+        None => Err(ser::Error::custom(NO_MESSAGE)),
     })?;
     serializer.serialize_u64(index as u64)
 }
@@ -118,7 +132,7 @@ fn take<'de, D: Deserializer<'de>, T>(
 ) -> Result<T, D::Error> {
     let index = u64::deserialize(deserializer)?;
     SCOPE.with_borrow_mut(|scope| {
-        let Scope::Supply(fds) = scope else { return Err(de::Error::custom(NO_DESCRIPTORS)) };
+        let Some(fds) = &mut scope.supply else { return Err(de::Error::custom(NO_DESCRIPTORS)) };
         let place = usize::try_from(index).ok().and_then(|index| fds.get_mut(index));
         place
             .and_then(take)
@@ -151,6 +165,16 @@ pub(crate) struct Handle(Arc<OwnedFd>);
 impl From<OwnedFd> for Handle {
     fn from(fd: OwnedFd) -> Self {
         Self(Arc::new(fd))
+    }
+}
+
+impl Handle {
+    /// The descriptor itself, or a copy if the handle has copies.
+    ///
+    /// # Errors
+    /// EMFILE.
+    pub(crate) fn into_fd(self) -> Result<OwnedFd, Error> {
+        Arc::try_unwrap(self.0).or_else(|shared| copy(shared.as_fd()))
     }
 }
 

@@ -26,7 +26,7 @@ use serde::ser::Serialize;
 
 use crate::mp::Error;
 
-pub(crate) use handles::{Handle, receive_owned, send_copy};
+pub(crate) use handles::{Handle, collect, exchange, receive_owned, send_copy, supply};
 
 /// How deep values may be nested; both sides check it, because a stack ends without an error.
 const DEEPEST: u32 = 128;
@@ -59,6 +59,16 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error
     }
 }
 
+/// Decodes the value that `bytes` begin with: the value, and how many bytes it takes.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_prefix<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, usize), Error> {
+    let mut decoder = de::Decoder::new(bytes);
+    let value = T::deserialize(&mut decoder).map_err(|fault| *fault.0)?;
+    Ok((value, bytes.len() - decoder.left()))
+}
+
 /// Bytes, and the descriptors that they refer to.
 #[derive(Debug, Default)]
 pub(crate) struct Message {
@@ -83,6 +93,19 @@ pub(crate) fn encode_with_handles<T: Serialize + ?Sized>(value: &T) -> Result<Me
 pub(crate) fn decode_with_handles<T: DeserializeOwned>(message: Message) -> Result<T, Error> {
     let Message { bytes, fds } = message;
     handles::supply(fds, || decode(&bytes))
+}
+
+/// [`encode_with_handles`] of two values, one behind the other.
+///
+/// # Errors
+/// As [`encode_with_handles`].
+pub(crate) fn encode_two_with_handles<A: Serialize, B: Serialize>(first: &A, second: &B) -> Result<Message, Error> {
+    let mut bytes = Vec::new();
+    let fds = handles::collect(|| {
+        encode(first, &mut bytes)?;
+        encode(second, &mut bytes)
+    })?;
+    Ok(Message { bytes, fds })
 }
 
 /// Why a value could not be encoded or decoded. Boxed, because every step of the codec answers with a result.

@@ -1,0 +1,228 @@
+//! The thread of a pool: it takes in results, replaces workers that died, and ends those that take too long.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::mp::pool::crew::Member;
+use crate::mp::pool::outcome::Jobs;
+use crate::mp::pool::state::{Done, State};
+use crate::mp::pool::{Options, Stats};
+use crate::mp::{Error, Result};
+use crate::sys::wait::{self, Interest};
+use crate::sys::wake::Waker;
+
+/// How long to wait after a worker could not be started.
+const BREAK: Duration = Duration::from_millis(100);
+
+type Callback = Box<dyn FnMut(&Jobs, usize) + Send>;
+
+/// What the pool, its batches and its thread have in common.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Ends the wait of the thread.
+    waker: Waker,
+    callback: Mutex<Option<Callback>>,
+    batches: AtomicU64,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Starts `workers` workers and the thread.
+    pub(super) fn start(options: Options, workers: usize) -> Result<(Arc<Self>, JoinHandle<()>)> {
+        let mut state = State::new(options, workers);
+        for number in 1..=workers {
+            state.crew.push(Member::start(number as u64, &state.options)?);
+        }
+        let shared = Arc::new(Self {
+            state: Mutex::new(state),
+            waker: Waker::new()?,
+            callback: Mutex::new(None),
+            batches: AtomicU64::new(0),
+        });
+        let collector = Collector { shared: Arc::clone(&shared), started: workers as u64, rest_until: None };
+        let name = "pool".to_owned();
+        let thread = thread::Builder::new().name(name).spawn(move || collector.run());
+        Ok((shared, thread.map_err(|error| crate::Error::os("cannot start", "the thread of a pool", error))?))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the next batch.
+    pub(super) fn next_id(&self) -> u64 {
+        self.batches.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn submit(&self, jobs: &Arc<Jobs>) -> Result<()> {
+        let mut state = self.lock();
+        state.add(jobs)?;
+        // Arguments that did not fit into a socket are for the thread to send.
+        if state.crew.iter().any(Member::wants_write) || state.crew.is_empty() {
+            self.waker.wake();
+        }
+        Ok(())
+    }
+
+    pub(super) fn resize(&self, workers: usize) {
+        let mut state = self.lock();
+        state.wanted = workers;
+        state.shrink();
+        self.waker.wake();
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+        self.waker.wake();
+    }
+
+    pub(super) fn stop(&self) {
+        self.lock().is_stopped = true;
+        self.waker.wake();
+    }
+
+    pub(super) fn stats(&self) -> Vec<Stats> {
+        self.lock().stats()
+    }
+
+    pub(super) fn on_done(&self, callback: Callback) {
+        *self.callback.lock().unwrap_or_else(PoisonError::into_inner) = Some(callback);
+    }
+
+    /// Calls off what is left of a batch; workers that are at it are killed.
+    pub(super) fn cancel(&self, jobs: &Arc<Jobs>) {
+        let mut done = Vec::new();
+        let mut state = self.lock();
+        for number in state.cancel(jobs, &mut done) {
+            state.bury(number, Some(Error::Cancelled), &mut done);
+        }
+        drop(state);
+        self.tell(&done);
+        self.waker.wake();
+    }
+
+    /// Calls the callback, without which nobody waits for anything.
+    fn tell(&self, done: &[Done]) {
+        if let Some(callback) = &mut *self.callback.lock().unwrap_or_else(PoisonError::into_inner) {
+            for (jobs, job) in done {
+                callback(jobs, *job);
+            }
+        }
+    }
+}
+
+/// The state of the thread alone.
+struct Collector {
+    shared: Arc<Shared>,
+    started: u64,
+    /// After a start that failed, nobody is started until then.
+    rest_until: Option<Instant>,
+}
+
+/// What the thread waits for.
+struct Watched {
+    line: Arc<OwnedFd>,
+    number: u64,
+    wants_write: bool,
+}
+
+impl Collector {
+    fn run(mut self) {
+        while !self.is_over() {
+            self.hire();
+            let (watched, deadline) = self.watched();
+            let ready = self.wait(&watched, deadline);
+            let mut done = Vec::new();
+            self.take_in(&watched, &ready, &mut done);
+            self.shared.tell(&done);
+        }
+    }
+
+    /// True once there is nothing left to do and nobody left to do it.
+    fn is_over(&self) -> bool {
+        let mut done = Vec::new();
+        let mut state = self.shared.lock();
+        if state.is_stopped {
+            let numbers: Vec<u64> = state.crew.iter().map(|it| it.number).collect();
+            state.crew.iter().for_each(Member::kill);
+            for number in numbers {
+                state.bury(number, Some(Error::Cancelled), &mut done);
+            }
+            state.fail_all(&Error::Cancelled, &mut done);
+        }
+        let is_over = state.is_over() && state.crew.is_empty();
+        drop(state);
+        self.shared.tell(&done);
+        is_over
+    }
+
+    /// Starts workers for those that are missing, without holding up the pool.
+    fn hire(&mut self) {
+        if self.rest_until.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        self.rest_until = None;
+        let (vacancies, options) = {
+            let state = self.shared.lock();
+            (state.vacancies(), state.options.clone())
+        };
+        for _ in 0..vacancies {
+            self.started += 1;
+            match Member::start(self.started, &options) {
+                Ok(member) => self.shared.lock().join(member),
+                Err(error) => {
+                    self.rest_until = Instant::now().checked_add(BREAK);
+                    let mut done = Vec::new();
+                    self.shared.lock().note_failed_start(&error, &mut done);
+                    return self.shared.tell(&done);
+                }
+            }
+        }
+    }
+
+    fn watched(&self) -> (Vec<Watched>, Option<Instant>) {
+        let mut state = self.shared.lock();
+        state.shrink();
+        let watch = |member: &Member| Watched {
+            line: Arc::clone(&member.line),
+            number: member.number,
+            wants_write: member.wants_write(),
+        };
+        let deadlines = state.crew.iter().filter_map(Member::deadline).chain(self.rest_until);
+        (state.crew.iter().map(watch).collect(), deadlines.min())
+    }
+
+    /// Waits for something to happen: the numbers of those that spoke, or ended.
+    fn wait(&self, watched: &[Watched], deadline: Option<Instant>) -> Vec<bool> {
+        let mut fds = vec![(self.shared.waker.as_fd(), Interest::Read)];
+        for it in watched {
+            let interest = if it.wants_write { Interest::Both } else { Interest::Read };
+            fds.push((it.line.as_fd(), interest));
+        }
+        let ready = wait::wait_many(&fds, deadline);
+        self.shared.waker.clear();
+        ready.map_or_else(|_| vec![false; watched.len()], |ready| ready[1..].iter().map(|it| it.any()).collect())
+    }
+
+    fn take_in(&self, watched: &[Watched], ready: &[bool], done: &mut Vec<Done>) {
+        let now = Instant::now();
+        let mut state = self.shared.lock();
+        for (it, _) in watched.iter().zip(ready).filter(|(_, is_ready)| **is_ready) {
+            state.listen(it.number, done);
+        }
+        let late: Vec<u64> =
+            state.crew.iter().filter(|it| it.deadline().is_some_and(|at| at <= now)).map(|it| it.number).collect();
+        for number in late {
+            state.bury(number, Some(Error::TimedOut), done);
+        }
+        state.feed();
+    }
+}
