@@ -1,8 +1,10 @@
 //! `ipcpipe::mp` with real processes: this test program starts itself as its own children.
 
 mod controller;
+mod memory;
 mod pool;
 mod process;
+mod sync;
 
 ipcpipe::init_before_main!();
 

@@ -15,7 +15,7 @@ use zerocopy::FromBytes as _;
 
 use super::Plain;
 use super::block::handle;
-use super::shared_memory;
+use super::segment;
 use crate::mp::sync::{OwnerDied, TryLockError, with_deadline, without_deadline};
 use crate::mp::wire::Handle;
 use crate::mp::{Error, Result};
@@ -134,7 +134,7 @@ impl<T: Plain> Array<T> {
     /// # Errors
     /// [`Error::OwnerDied`] if the last holder of the lock died; `change` is not called then.
     pub fn update<R>(&self, change: impl FnOnce(&mut [T]) -> R) -> Result<R> {
-        Ok(change(&mut *self.lock()?))
+        Ok(change(&mut self.lock()?))
     }
 
     fn outside(&self, index: usize) -> Error {
@@ -213,7 +213,7 @@ impl<'de, T: Plain> Deserialize<'de> for Array<T> {
         let open = || {
             let file = file.into_fd()?;
             if is_view {
-                let shared = Guarded::check(Region::open_file(file)?, shared_memory::KIND, Some(1))?;
+                let shared = Guarded::check(Region::open_file(file)?, segment::KIND, Some(1))?;
                 return Self::view(&Arc::new(shared), len);
             }
             let () = Self::FITS;

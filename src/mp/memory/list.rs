@@ -296,5 +296,4 @@ impl<'de> Deserialize<'de> for SharedList {
 }
 
 #[cfg(test)]
-#[path = "list_tests.rs"]
 mod tests;

@@ -52,7 +52,7 @@ impl Lock {
     /// When this thread holds it already, since it would wait for itself for ever.
     #[inline]
     pub fn lock(&self) -> Result<LockGuard<'_>, OwnerDied<LockGuard<'_>>> {
-        without_deadline(self.0.lock(None).map(|mutex| LockGuard { lock: self, mutex }))
+        without_deadline(self.0.lock(None).map(|mutex| LockGuard { lock: self, _mutex: mutex }))
     }
 
     /// Takes the lock if it is free; does not block.
@@ -61,7 +61,7 @@ impl Lock {
     /// [`TryLockError::TimedOut`] if somebody holds it, this thread for one; [`TryLockError::OwnerDied`].
     #[inline]
     pub fn try_lock(&self) -> Result<LockGuard<'_>, TryLockError<LockGuard<'_>>> {
-        with_deadline(self.0.try_lock().map(|mutex| LockGuard { lock: self, mutex }))
+        with_deadline(self.0.try_lock().map(|mutex| LockGuard { lock: self, _mutex: mutex }))
     }
 
     /// Takes the lock; blocks for `time` at most.
@@ -71,7 +71,7 @@ impl Lock {
     /// [`TryLockError::OwnerDied`].
     pub fn lock_timeout(&self, time: Duration) -> Result<LockGuard<'_>, TryLockError<LockGuard<'_>>> {
         let Some(deadline) = deadline_in(time) else { return Ok(self.lock()?) };
-        with_deadline(self.0.lock(Some(deadline)).map(|mutex| LockGuard { lock: self, mutex }))
+        with_deadline(self.0.lock(Some(deadline)).map(|mutex| LockGuard { lock: self, _mutex: mutex }))
     }
 }
 
@@ -94,7 +94,7 @@ by_descriptor!(Lock);
 #[must_use = "the lock is free again when this is dropped"]
 pub struct LockGuard<'a> {
     pub(super) lock: &'a Lock,
-    mutex: MutexGuard<'a>,
+    _mutex: MutexGuard<'a>,
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl RLock {
     /// # Errors
     /// [`OwnerDied`] if its last holder died: the lock is held, by the guard in the error.
     pub fn lock(&self) -> Result<RLockGuard<'_>, OwnerDied<RLockGuard<'_>>> {
-        without_deadline(self.0.lock(None).map(RLockGuard))
+        without_deadline(self.0.lock(None).map(RLockGuard::new))
     }
 
     /// Takes the lock if no other thread holds it; does not block.
@@ -56,7 +56,7 @@ impl RLock {
     /// # Errors
     /// [`TryLockError::TimedOut`] if another thread holds it; [`TryLockError::OwnerDied`].
     pub fn try_lock(&self) -> Result<RLockGuard<'_>, TryLockError<RLockGuard<'_>>> {
-        with_deadline(self.0.try_lock().map(RLockGuard))
+        with_deadline(self.0.try_lock().map(RLockGuard::new))
     }
 
     /// Takes the lock; blocks for `time` at most.
@@ -65,7 +65,7 @@ impl RLock {
     /// [`TryLockError::TimedOut`] when the time is over; [`TryLockError::OwnerDied`].
     pub fn lock_timeout(&self, time: Duration) -> Result<RLockGuard<'_>, TryLockError<RLockGuard<'_>>> {
         let Some(deadline) = deadline_in(time) else { return Ok(self.lock()?) };
-        with_deadline(self.0.lock(Some(deadline)).map(RLockGuard))
+        with_deadline(self.0.lock(Some(deadline)).map(RLockGuard::new))
     }
 }
 
@@ -84,7 +84,15 @@ by_descriptor!(RLock);
 /// Holds an [`RLock`] once, until it is dropped, on the thread that took it.
 #[derive(Debug)]
 #[must_use = "the lock is given back when this is dropped"]
-pub struct RLockGuard<'a>(#[expect(dead_code, reason = "it is held, not used")] MutexGuard<'a>);
+pub struct RLockGuard<'a> {
+    _mutex: MutexGuard<'a>,
+}
+
+impl<'a> RLockGuard<'a> {
+    fn new(mutex: MutexGuard<'a>) -> Self {
+        Self { _mutex: mutex }
+    }
+}
 
 #[cfg(test)]
 mod tests {
