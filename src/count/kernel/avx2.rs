@@ -15,25 +15,17 @@ pub(super) fn is_available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt")
 }
 
-/// Which upper halves of bytes are meant: a letter's first row is `@` to `O`, its second `P` to `_`.
+/// Which letters are meant: 16 characters from `first` on are the first row, the next 16 the second.
 struct Rows {
-    /// By the upper half of a byte: 0 where it is of the row, else the bit that makes a shuffle answer 0.
-    first: [u8; 16],
-    second: [u8; 16],
-    /// What the first row is counted as.
-    base: u8,
+    first: u8,
+    /// The bits of a byte that are looked at.
+    keep: u8,
 }
 
-const fn row(halves: [usize; 2]) -> [u8; 16] {
-    let mut row = [0x80; 16];
-    row[halves[0]] = 0;
-    row[halves[1]] = 0;
-    row
-}
-
-static BOTH: Rows = Rows { first: row([4, 6]), second: row([5, 7]), base: b'@' };
-static CAPITAL: Rows = Rows { first: row([4, 4]), second: row([5, 5]), base: b'@' };
-static SMALL: Rows = Rows { first: row([6, 6]), second: row([7, 7]), base: b'`' };
+/// Without the bit that makes a letter small.
+const BOTH: Rows = Rows { first: b'@', keep: !0x20 };
+const CAPITAL: Rows = Rows { first: b'@', keep: !0 };
+const SMALL: Rows = Rows { first: b'`', keep: !0 };
 
 /// One bit for each lower half of a byte below 8, and from 8 on.
 static LOWER: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -54,43 +46,69 @@ pub(super) fn histogram(block: &[u8], case: Case, histogram: &mut Histogram) -> 
 
 /// Vectors that are added up together.
 const STRIP: usize = 16;
+/// Strips that are added up together: their sums have to fit 8 bits.
+const STRIPS: usize = 15;
 
 #[target_feature(enable = "avx2,popcnt")]
 fn add(block: &[u8], rows: &Rows, histogram: &mut Histogram) {
-    let (first, second) = (twice(rows.first), twice(rows.second));
-    let half = _mm256_set1_epi8(0x0f);
+    let (strips, rest) = block.as_chunks();
+    let mut sums = [[_mm256_setzero_si256(); 8]; 4];
+    for strips in strips.chunks(STRIPS) {
+        add_strips(strips, rows, &mut sums);
+    }
+    if !rest.is_empty() {
+        let mut last = [0; 32 * STRIP];
+        last[..rest.len()].copy_from_slice(rest);
+        add_strips(&[last], rows, &mut sums);
+    }
+    for (letter, sum) in (rows.first..).zip(sums.as_flattened()) {
+        // The rows hold a few characters that are no letters.
+        if letter.is_ascii_alphabetic() {
+            histogram.counts[usize::from(letter)] += across(*sum);
+        }
+    }
+}
+
+/// Adds the letters of up to [`STRIPS`] strips to `sums`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_strips(strips: &[[u8; 32 * STRIP]], rows: &Rows, sums: &mut [[__m256i; 8]; 4]) {
+    let zero = _mm256_setzero_si256();
     let bits = [twice(LOWER), twice(UPPER)];
-    let mut columns = [[_mm256_setzero_si256(); 4]; 4];
-    let mut sums = [[0; 8]; 4];
-    let mut pad = [0; PAD];
-    for part in padded::<512, 512>(block, 0, &mut pad) {
-        for strip in part.as_chunks::<512>().0 {
-            let [mut in_first, mut in_second] = [[_mm256_setzero_si256(); STRIP]; 2];
-            for ((vector, one), other) in strip.as_chunks::<32>().0.iter().zip(&mut in_first).zip(&mut in_second) {
-                let vector = load(vector, 0);
-                let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(vector), half);
-                *one = _mm256_or_si256(vector, _mm256_shuffle_epi8(first, upper));
-                *other = _mm256_or_si256(vector, _mm256_shuffle_epi8(second, upper));
-            }
-            let places = [in_first, in_second];
-            for group in 0..4 {
-                let letters = |at: usize| _mm256_shuffle_epi8(bits[group % 2], places[group / 2][at]);
-                let sixteens = add_up(&mut columns[group], letters);
-                count(&mut sums[group], sixteens, 16);
-            }
+    let mut low = [[zero; 4]; 4];
+    let mut sixteens = [[zero; STRIP]; 4];
+    for (number, strip) in strips.iter().enumerate() {
+        let places = split(strip, rows);
+        for group in 0..4 {
+            let letters = |at: usize| _mm256_shuffle_epi8(bits[group % 2], places[group / 2][at]);
+            sixteens[group][number] = add_up(&mut low[group], letters);
         }
     }
     for group in 0..4 {
-        for (column, weight) in columns[group].into_iter().zip([1, 2, 4, 8]) {
-            count(&mut sums[group], column, weight);
+        let mut high = [zero; 4];
+        add_up(&mut high, |at| sixteens[group][at]);
+        let [ones, twos, fours, eights] = low[group];
+        let [a, b, c, d] = high;
+        for (sum, counts) in sums[group].iter_mut().zip(transposed([ones, twos, fours, eights, a, b, c, d])) {
+            *sum = _mm256_add_epi64(*sum, _mm256_sad_epu8(counts, zero));
         }
     }
-    for (letter, sum) in (rows.base..).zip(sums.iter().flatten()) {
-        // The rows hold a few characters that are no letters.
-        if letter.is_ascii_alphabetic() {
-            histogram.counts[usize::from(letter)] += sum;
-        }
+}
+
+/// The places of 16 vectors of characters in the first row and in the second. A byte of another row has its uppermost
+/// bit set, for which a shuffle answers 0.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn split(strip: &[u8; 32 * STRIP], rows: &Rows) -> [[__m256i; STRIP]; 2] {
+    let [keep, first, second, other] =
+        [rows.keep, rows.first, rows.first | 0x10, 0x70].map(|byte| _mm256_set1_epi8(byte.cast_signed()));
+    let mut places = [[_mm256_setzero_si256(); STRIP]; 2];
+    for (at, vector) in strip.as_chunks::<32>().0.iter().enumerate() {
+        let vector = _mm256_and_si256(load(vector, 0), keep);
+        places[0][at] = _mm256_adds_epu8(_mm256_xor_si256(vector, first), other);
+        places[1][at] = _mm256_adds_epu8(_mm256_xor_si256(vector, second), other);
     }
+    places
 }
 
 /// Adds three bits at each place: the sum's upper and its lower bit.
@@ -112,28 +130,49 @@ fn add_up(columns: &mut [__m256i; 4], vector: impl Fn(usize) -> __m256i) -> __m2
         let mut carried_fours = [ones; 2];
         for (four, carried_four) in carried_fours.iter_mut().enumerate() {
             let at = 8 * eight + 4 * four;
-            let (two, one) = full_adder(ones, vector(at), vector(at + 1));
-            let (other_two, one) = full_adder(one, vector(at + 2), vector(at + 3));
-            (*carried_four, twos) = full_adder(twos, two, other_two);
+            let (two, one) = full_adder(vector(at), vector(at + 1), ones);
+            let (other_two, one) = full_adder(vector(at + 2), vector(at + 3), one);
+            (*carried_four, twos) = full_adder(two, other_two, twos);
             ones = one;
         }
-        (*carried_eight, fours) = full_adder(fours, carried_fours[0], carried_fours[1]);
+        (*carried_eight, fours) = full_adder(carried_fours[0], carried_fours[1], fours);
     }
     let sixteens;
-    (sixteens, eights) = full_adder(eights, carried_eights[0], carried_eights[1]);
+    (sixteens, eights) = full_adder(carried_eights[0], carried_eights[1], eights);
     *columns = [ones, twos, fours, eights];
     sixteens
 }
 
-/// Adds to each of eight sums how often its bit is set in `column`, times `weight`.
+/// Turns columns for 1, 2, 4 and so on, of which each byte has a bit for each of 8 letters, into the bytes of each letter.
 #[inline]
-#[target_feature(enable = "avx2,popcnt")]
-fn count(sums: &mut [u64; 8], mut column: __m256i, weight: u64) {
-    // The mask takes the uppermost bit of each byte, so that is the first to go.
-    for sum in sums.iter_mut().rev() {
-        *sum += weight * u64::from(_mm256_movemask_epi8(column).cast_unsigned().count_ones());
-        column = _mm256_add_epi8(column, column);
+#[target_feature(enable = "avx2")]
+fn transposed(mut columns: [__m256i; 8]) -> [__m256i; 8] {
+    swap::<1>(&mut columns, 0x55);
+    swap::<2>(&mut columns, 0x33);
+    swap::<4>(&mut columns, 0x0f);
+    columns
+}
+
+/// Swaps the bits of each vector that are not of `mask` with those of `mask` in the vector `BY` after it.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn swap<const BY: i32>(columns: &mut [__m256i; 8], mask: i8) {
+    let mask = _mm256_set1_epi8(mask);
+    for one in (0..8).filter(|at| at & BY as usize == 0) {
+        let other = one + BY as usize;
+        let shifted = _mm256_srli_epi16::<BY>(columns[one]);
+        let differ = _mm256_and_si256(_mm256_xor_si256(shifted, columns[other]), mask);
+        columns[other] = _mm256_xor_si256(columns[other], differ);
+        columns[one] = _mm256_xor_si256(columns[one], _mm256_slli_epi16::<BY>(differ));
     }
+}
+
+/// The sum of four numbers.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn across(sum: __m256i) -> u64 {
+    let half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
+    (_mm_cvtsi128_si64(half) + _mm_extract_epi64::<1>(half)).cast_unsigned()
 }
 
 /// Counts the newlines; true if all of `block` is ASCII.
@@ -154,9 +193,7 @@ fn lines(block: &[u8], histogram: &mut Histogram) -> bool {
             sum = _mm256_add_epi64(sum, _mm256_sad_epu8(bytes, zero));
         }
     }
-    let half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
-    let lines = _mm_cvtsi128_si64(half) + _mm_extract_epi64::<1>(half);
-    histogram.counts[usize::from(b'\n')] += lines.cast_unsigned();
+    histogram.counts[usize::from(b'\n')] += across(sum);
     _mm256_movemask_epi8(seen) == 0
 }
 
