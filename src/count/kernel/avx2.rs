@@ -8,7 +8,7 @@
 use std::arch::x86_64::*;
 
 use crate::count::Case;
-use crate::count::kernel::{Histogram, PAD, Points, Words, padded};
+use crate::count::kernel::{Histogram, PAD, Points, Words, ahead, padded};
 
 /// True if the processor has all that the functions of this file need.
 pub(super) fn is_available() -> bool {
@@ -37,11 +37,13 @@ pub(super) fn histogram(block: &[u8], case: Case, histogram: &mut Histogram) -> 
     match case {
         Case::Upper => add(block, &BOTH, histogram),
         Case::Keep => {
-            add(block, &CAPITAL, histogram);
             add(block, &SMALL, histogram);
+            let newlines = std::mem::take(&mut histogram.counts[usize::from(b'\n')]);
+            let is_ascii = add(block, &CAPITAL, histogram);
+            histogram.counts[usize::from(b'\n')] = newlines;
+            is_ascii
         }
     }
-    lines(block, histogram)
 }
 
 /// Vectors that are added up together.
@@ -49,66 +51,92 @@ const STRIP: usize = 16;
 /// Strips that are added up together: their sums have to fit 8 bits.
 const STRIPS: usize = 15;
 
-#[target_feature(enable = "avx2,popcnt")]
-fn add(block: &[u8], rows: &Rows, histogram: &mut Histogram) {
+#[target_feature(enable = "avx2")]
+fn add(block: &[u8], rows: &Rows, histogram: &mut Histogram) -> bool {
+    let zero = _mm256_setzero_si256();
+    let mut sums = Sums { letters: [[zero; 8]; 4], newlines: zero, seen: zero };
     let (strips, rest) = block.as_chunks();
-    let mut sums = [[_mm256_setzero_si256(); 8]; 4];
     for strips in strips.chunks(STRIPS) {
-        add_strips(strips, rows, &mut sums);
+        sums.add(strips, rows);
     }
     if !rest.is_empty() {
         let mut last = [0; 32 * STRIP];
         last[..rest.len()].copy_from_slice(rest);
-        add_strips(&[last], rows, &mut sums);
+        sums.add(&[last], rows);
     }
-    for (letter, sum) in (rows.first..).zip(sums.as_flattened()) {
+    for (letter, sum) in (rows.first..).zip(sums.letters.as_flattened()) {
         // The rows hold a few characters that are no letters.
         if letter.is_ascii_alphabetic() {
             histogram.counts[usize::from(letter)] += across(*sum);
         }
     }
+    histogram.counts[usize::from(b'\n')] += across(sums.newlines);
+    _mm256_movemask_epi8(sums.seen) == 0
 }
 
-/// Adds the letters of up to [`STRIPS`] strips to `sums`.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn add_strips(strips: &[[u8; 32 * STRIP]], rows: &Rows, sums: &mut [[__m256i; 8]; 4]) {
-    let zero = _mm256_setzero_si256();
-    let bits = [twice(LOWER), twice(UPPER)];
-    let mut low = [[zero; 4]; 4];
-    let mut sixteens = [[zero; STRIP]; 4];
-    for (number, strip) in strips.iter().enumerate() {
-        let places = split(strip, rows);
-        for group in 0..4 {
-            let letters = |at: usize| _mm256_shuffle_epi8(bits[group % 2], places[group / 2][at]);
-            sixteens[group][number] = add_up(&mut low[group], letters);
-        }
-    }
-    for group in 0..4 {
-        let mut high = [zero; 4];
-        add_up(&mut high, |at| sixteens[group][at]);
-        let [ones, twos, fours, eights] = low[group];
-        let [a, b, c, d] = high;
-        for (sum, counts) in sums[group].iter_mut().zip(transposed([ones, twos, fours, eights, a, b, c, d])) {
-            *sum = _mm256_add_epi64(*sum, _mm256_sad_epu8(counts, zero));
-        }
-    }
+/// What was found in the strips so far.
+struct Sums {
+    /// Of four groups of 8 letters.
+    letters: [[__m256i; 8]; 4],
+    newlines: __m256i,
+    /// All bits that are set in any byte.
+    seen: __m256i,
 }
 
-/// The places of 16 vectors of characters in the first row and in the second. A byte of another row has its uppermost
-/// bit set, for which a shuffle answers 0.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn split(strip: &[u8; 32 * STRIP], rows: &Rows) -> [[__m256i; STRIP]; 2] {
-    let [keep, first, second, other] =
-        [rows.keep, rows.first, rows.first | 0x10, 0x70].map(|byte| _mm256_set1_epi8(byte.cast_signed()));
-    let mut places = [[_mm256_setzero_si256(); STRIP]; 2];
-    for (at, vector) in strip.as_chunks::<32>().0.iter().enumerate() {
-        let vector = _mm256_and_si256(load(vector, 0), keep);
-        places[0][at] = _mm256_adds_epu8(_mm256_xor_si256(vector, first), other);
-        places[1][at] = _mm256_adds_epu8(_mm256_xor_si256(vector, second), other);
+impl Sums {
+    /// Adds up to [`STRIPS`] strips.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn add(&mut self, strips: &[[u8; 32 * STRIP]], rows: &Rows) {
+        let zero = _mm256_setzero_si256();
+        let (lower, upper) = (twice(LOWER), twice(UPPER));
+        let (mut newlines, mut low, mut sixteens) = (zero, [[zero; 4]; 4], [[zero; STRIP]; 4]);
+        for (number, strip) in strips.iter().enumerate() {
+            let places = self.split(strip, rows, &mut newlines);
+            for row in 0..2 {
+                let letters = |bits, at: usize| _mm256_shuffle_epi8(bits, places[row][at]);
+                let two = |at| [letters(lower, at), letters(upper, at)];
+                let [one, other] = &mut low[2 * row..][..2] else { unreachable!() };
+                [sixteens[2 * row][number], sixteens[2 * row + 1][number]] = add_up([one, other], two);
+            }
+        }
+        for row in 0..2 {
+            let mut high = [[zero; 4]; 2];
+            let [one, other] = &mut high;
+            add_up([one, other], |at| [sixteens[2 * row][at], sixteens[2 * row + 1][at]]);
+            for (group, [sixteens, more @ ..]) in (2 * row..).zip(high) {
+                let [ones, twos, fours, eights] = low[group];
+                let [a, b, c] = more;
+                let counts = transposed([ones, twos, fours, eights, sixteens, a, b, c]);
+                for (sum, counts) in self.letters[group].iter_mut().zip(counts) {
+                    *sum = _mm256_add_epi64(*sum, _mm256_sad_epu8(counts, zero));
+                }
+            }
+        }
+        self.newlines = _mm256_add_epi64(self.newlines, _mm256_sad_epu8(newlines, zero));
     }
-    places
+
+    /// The places of 16 vectors of characters in the first row and in the second. A byte of another row has its uppermost
+    /// bit set, for which a shuffle answers 0.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn split(&mut self, strip: &[u8; 32 * STRIP], rows: &Rows, newlines: &mut __m256i) -> [[__m256i; STRIP]; 2] {
+        let [keep, first, second, other, newline] =
+            [rows.keep, rows.first, rows.first | 0x10, 0x70, b'\n'].map(|byte| _mm256_set1_epi8(byte.cast_signed()));
+        let mut places = [[_mm256_setzero_si256(); STRIP]; 2];
+        for (at, vector) in strip.as_chunks::<32>().0.iter().enumerate() {
+            if at % 2 == 0 {
+                ahead(vector);
+            }
+            let vector = load(vector, 0);
+            self.seen = _mm256_or_si256(self.seen, vector);
+            *newlines = _mm256_sub_epi8(*newlines, _mm256_cmpeq_epi8(vector, newline));
+            let vector = _mm256_and_si256(vector, keep);
+            places[0][at] = _mm256_adds_epu8(_mm256_xor_si256(vector, first), other);
+            places[1][at] = _mm256_adds_epu8(_mm256_xor_si256(vector, second), other);
+        }
+        places
+    }
 }
 
 /// Adds three bits at each place: the sum's upper and its lower bit.
@@ -120,26 +148,40 @@ fn full_adder(a: __m256i, b: __m256i, c: __m256i) -> (__m256i, __m256i) {
     (upper, _mm256_xor_si256(either, c))
 }
 
-/// Adds sixteen vectors to the columns for 1, 2, 4 and 8, and answers what is carried to that for 16.
+/// As [`full_adder`], for two groups of letters: a processor that waits for one has the other to do.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn add_up(columns: &mut [__m256i; 4], vector: impl Fn(usize) -> __m256i) -> __m256i {
-    let [mut ones, mut twos, mut fours, mut eights] = *columns;
+fn full_adders(a: [__m256i; 2], b: [__m256i; 2], c: [__m256i; 2]) -> [[__m256i; 2]; 2] {
+    let (upper, lower) = full_adder(a[0], b[0], c[0]);
+    let (other_upper, other_lower) = full_adder(a[1], b[1], c[1]);
+    [[upper, other_upper], [lower, other_lower]]
+}
+
+/// Adds sixteen vectors of two groups to their columns for 1, 2, 4 and 8, and answers what is carried to that for 16.
+///
+/// A column is the last number of its adder, which has the shortest way through it.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_up(columns: [&mut [__m256i; 4]; 2], vectors: impl Fn(usize) -> [__m256i; 2]) -> [__m256i; 2] {
+    let [one, other] = columns;
+    let [mut ones, mut twos, mut fours, mut eights] = [0, 1, 2, 3].map(|at| [one[at], other[at]]);
     let mut carried_eights = [ones; 2];
     for (eight, carried_eight) in carried_eights.iter_mut().enumerate() {
         let mut carried_fours = [ones; 2];
         for (four, carried_four) in carried_fours.iter_mut().enumerate() {
             let at = 8 * eight + 4 * four;
-            let (two, one) = full_adder(vector(at), vector(at + 1), ones);
-            let (other_two, one) = full_adder(vector(at + 2), vector(at + 3), one);
-            (*carried_four, twos) = full_adder(two, other_two, twos);
-            ones = one;
+            let (two, other_two);
+            [two, ones] = full_adders(vectors(at), vectors(at + 1), ones);
+            [other_two, ones] = full_adders(vectors(at + 2), vectors(at + 3), ones);
+            [*carried_four, twos] = full_adders(two, other_two, twos);
         }
-        (*carried_eight, fours) = full_adder(carried_fours[0], carried_fours[1], fours);
+        [*carried_eight, fours] = full_adders(carried_fours[0], carried_fours[1], fours);
     }
     let sixteens;
-    (sixteens, eights) = full_adder(carried_eights[0], carried_eights[1], eights);
-    *columns = [ones, twos, fours, eights];
+    [sixteens, eights] = full_adders(carried_eights[0], carried_eights[1], eights);
+    for (at, [first, second]) in [ones, twos, fours, eights].into_iter().enumerate() {
+        (one[at], other[at]) = (first, second);
+    }
     sixteens
 }
 
@@ -173,28 +215,6 @@ fn swap<const BY: i32>(columns: &mut [__m256i; 8], mask: i8) {
 fn across(sum: __m256i) -> u64 {
     let half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
     (_mm_cvtsi128_si64(half) + _mm_extract_epi64::<1>(half)).cast_unsigned()
-}
-
-/// Counts the newlines; true if all of `block` is ASCII.
-#[target_feature(enable = "avx2,popcnt")]
-fn lines(block: &[u8], histogram: &mut Histogram) -> bool {
-    let (newline, zero) = (_mm256_set1_epi8(b'\n'.cast_signed()), _mm256_setzero_si256());
-    let (mut seen, mut sum) = (zero, zero);
-    let mut pad = [0; PAD];
-    for part in padded::<32, 32>(block, 0, &mut pad) {
-        // Counters of a byte overflow after 255 additions.
-        for run in part.chunks(32 * 255) {
-            let mut bytes = zero;
-            for vector in run.as_chunks::<32>().0 {
-                let vector = load(vector, 0);
-                seen = _mm256_or_si256(seen, vector);
-                bytes = _mm256_sub_epi8(bytes, _mm256_cmpeq_epi8(vector, newline));
-            }
-            sum = _mm256_add_epi64(sum, _mm256_sad_epu8(bytes, zero));
-        }
-    }
-    histogram.counts[usize::from(b'\n')] += across(sum);
-    _mm256_movemask_epi8(seen) == 0
 }
 
 /// The 32 bytes of `bytes` from `at`.

@@ -8,7 +8,7 @@
 use std::arch::x86_64::*;
 
 use crate::count::Case;
-use crate::count::kernel::{Histogram, PAD, Points, Words, padded};
+use crate::count::kernel::{Histogram, PAD, Points, Words, ahead, padded};
 
 /// True if the processor has all that the functions of this file need.
 pub(super) fn is_available() -> bool {
@@ -84,6 +84,7 @@ fn add(part: &[u8], plan: &Plan, histogram: &mut Histogram) -> bool {
         for run in half.chunks(64 * FLUSH) {
             let mut bytes = [zero; 4];
             for vector in run.as_chunks::<64>().0 {
+                ahead(vector);
                 let vector = load(vector, 0);
                 seen = _mm512_or_si512(seen, vector);
                 let ascii = _mm512_testn_epi8_mask(vector, high);
