@@ -137,7 +137,13 @@ mod tests {
         let choice = Choice::new(Io::Auto, WORTH_IT);
         let mut tried = [0; 2];
         for _ in 0..16 {
-            choice.with(1, |io| Ok::<_, ()>(tried[usize::from(io == Io::Mmap)] += 1)).unwrap();
+            let mut piece = |io| tried[usize::from(io == Io::Mmap)] += 1;
+            choice
+                .with(1, |io| {
+                    piece(io);
+                    Ok::<_, ()>(())
+                })
+                .unwrap();
         }
         assert!(tried.iter().all(|&pieces| pieces >= 2), "{tried:?}");
     }
