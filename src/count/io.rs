@@ -58,6 +58,7 @@ pub(super) struct Choice {
 /// Which way was the cheaper one lately.
 #[derive(Clone, Copy, Debug, Default)]
 struct Trials {
+    /// Since another way became the cheaper one.
     pieces: u32,
     cheaper: usize,
     /// What the last piece of each took for a mebibyte.
@@ -115,8 +116,8 @@ impl Choice {
 }
 
 impl Trials {
-    /// The way of the next piece: the cheaper one, and the other for pieces 1, 2, 4, 8 and so on. That is often enough to
-    /// see early what a file is like, and so seldom that it costs nothing.
+    /// The way of the next piece: the cheaper one, and the other for pieces 1, 2, 4, 8 and so on since that has changed.
+    /// So a mistake does not last, and trials soon cost nothing.
     fn next(&mut self) -> usize {
         self.pieces += 1;
         self.cheaper ^ usize::from(self.pieces.is_power_of_two())
@@ -124,7 +125,10 @@ impl Trials {
 
     fn note(&mut self, way: usize, cpu_ns: u64) {
         self.cpu_ns[way] = cpu_ns;
-        self.cheaper = usize::from(self.cpu_ns[1] < self.cpu_ns[0]);
+        let cheaper = usize::from(self.cpu_ns[1] < self.cpu_ns[0]);
+        if cheaper != self.cheaper {
+            *self = Self { pieces: 0, cheaper, ..*self };
+        }
     }
 }
 
@@ -173,7 +177,7 @@ mod tests {
         };
         // Pieces 1, 2, 4, 8 and 16 of the dearer one, at its beginning.
         assert_eq!(took([10, 20], 31), [26, 5]);
-        // Piece 32 and the next show that it is the other way round; piece 64 is a trial.
-        assert_eq!(took([20, 10], 40), [2, 38]);
+        // Piece 32 and the next show that it is the other way round; of those after them, it is 1, 2, 4, 8, 16 and 32.
+        assert_eq!(took([20, 10], 40), [7, 33]);
     }
 }

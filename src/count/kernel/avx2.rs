@@ -279,41 +279,104 @@ pub(super) fn is_utf8(block: &[u8]) -> bool {
     _mm256_testz_si256(error, error) == 1
 }
 
-/// As [`super::scalar::points`]: goes from lead byte to lead byte.
+/// For each byte, as a mask of 8 numbers of 16 bits: what a shuffle needs to bring the masked ones to the front.
+static TO_FRONT: [[u8; 16]; 256] = {
+    let mut shuffles = [[0; 16]; 256];
+    let mut mask = 0;
+    while mask < 256 {
+        let (mut from, mut to) = (0, 0);
+        while from < 8 {
+            if mask >> from & 1 == 1 {
+                shuffles[mask][2 * to] = 2 * from as u8;
+                shuffles[mask][2 * to + 1] = 2 * from as u8 + 1;
+                to += 1;
+            }
+            from += 1;
+        }
+        mask += 1;
+    }
+    shuffles
+};
+
+/// Windows of 32 bytes after which code points are counted.
+const BATCH: usize = 32;
+/// Room for the code points of a batch, each of two bytes at least, and for a vector beyond the last.
+const ROOM: usize = BATCH * 16 + 8;
+
+/// As [`super::scalar::points`]. A code point is put together at each byte, and those that begin a character are kept.
 #[target_feature(enable = "avx2,popcnt")]
 pub(super) fn points(text: &str, points: &mut Points) -> u64 {
-    // Bytes above this one, as signed numbers, are ASCII or lead bytes.
-    let last = _mm256_set1_epi8(-65);
+    // What pads is no character and begins none.
     let mut pad = [0; PAD];
+    let mut found = [0; ROOM];
     let mut count = 0;
-    for part in padded::<64, 68>(text.as_bytes(), 0x80, &mut pad) {
-        let mut at = 0;
-        while let Some(window) = part[at..].first_chunk::<68>() {
-            let halves = [load(window, 0), load(window, 32)];
-            let starts = mask(halves, |half| _mm256_cmpgt_epi8(half, last));
+    for part in padded::<32, 36>(text.as_bytes(), 0x80, &mut pad) {
+        let (mut at, mut filled, mut windows) = (0, 0, 0);
+        while let Some(window) = part[at..].first_chunk::<36>() {
+            let now = load(window, 0);
+            let mask = |vector| _mm256_movemask_epi8(vector).cast_unsigned();
+            // Bytes above this one, as signed numbers, are ASCII or lead bytes.
+            let starts = mask(_mm256_cmpgt_epi8(now, _mm256_set1_epi8(-65)));
             count += u64::from(starts.count_ones());
-            let mut leads = starts & mask(halves, |half| half);
-            while leads != 0 {
-                let lead = leads.trailing_zeros() as usize;
-                let bytes: &[u8; 4] = window[lead..].first_chunk().expect("a window is longer than 64 bytes");
-                points.add(put_together(u32::from_be_bytes(*bytes)));
-                leads &= leads - 1;
+            let four = mask(is_from(now, 0xf0));
+            let leads = starts & mask(now) & !four;
+            for (part, points) in put_together(window).into_iter().enumerate() {
+                let byte = leads >> (8 * part) & 0xff;
+                let shuffle = _mm256_castsi256_si128(twice(TO_FRONT[byte as usize]));
+                store(&mut found, filled, _mm_shuffle_epi8(points, shuffle));
+                filled += byte.count_ones() as usize;
             }
-            at += 64;
+            if four != 0 {
+                points.add_four(window, four.into());
+            }
+            at += 32;
+            windows += 1;
+            if windows % BATCH == 0 {
+                points.add_all(&found[..filled]);
+                filled = 0;
+            }
         }
+        points.add_all(&found[..filled]);
     }
     count
 }
 
-/// The code point that begins with the uppermost of four bytes, which is a lead byte. No branch: text of several scripts
-/// would have the processor guess wrong.
+/// All bits of each byte that is `first` or more.
 #[inline]
-fn put_together(bytes: u32) -> u32 {
-    static SHIFTS: [u32; 4] = [16, 16, 8, 0];
-    static MASKS: [u32; 4] = [0x1f3f, 0x1f3f, 0x0f_3f3f, 0x073f_3f3f];
-    let kind = (bytes >> 28 & 3) as usize;
-    let sixes = bytes >> SHIFTS[kind] & MASKS[kind];
-    sixes & 0x3f | sixes >> 2 & 0xfc0 | sixes >> 4 & 0x3_f000 | sixes >> 6 & 0x1c_0000
+#[target_feature(enable = "avx2")]
+fn is_from(bytes: __m256i, first: u8) -> __m256i {
+    _mm256_cmpeq_epi8(_mm256_max_epu8(bytes, _mm256_set1_epi8(first.cast_signed())), bytes)
+}
+
+/// The code points of two or three bytes that begin at each of the first 32 bytes, if one does, 8 by 8.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn put_together(window: &[u8; 36]) -> [__m128i; 4] {
+    let [first, second, third] = [0, 1, 2].map(|more| load(window, more));
+    let byte = |byte: u8| _mm256_set1_epi8(byte.cast_signed());
+    // Shifts are those of 16 bits, of which a mask takes away what comes from the neighbour.
+    let right = |vector, mask| _mm256_and_si256(_mm256_srli_epi16::<2>(vector), byte(mask));
+    let is_three = is_from(first, 0xe0);
+    let [before_last, last] =
+        [(first, second), (second, third)].map(|(two, three)| _mm256_blendv_epi8(two, three, is_three));
+    let six = _mm256_and_si256(_mm256_slli_epi16::<6>(before_last), byte(0xc0));
+    let low = _mm256_or_si256(six, _mm256_and_si256(last, byte(0x3f)));
+    let four = _mm256_and_si256(_mm256_slli_epi16::<4>(first), byte(0xf0));
+    let three = _mm256_or_si256(four, right(second, 0x0f));
+    let high = _mm256_blendv_epi8(right(first, 0x07), three, is_three);
+    let (even, odd) = (_mm256_unpacklo_epi8(low, high), _mm256_unpackhi_epi8(low, high));
+    let halves = |vector| [_mm256_castsi256_si128(vector), _mm256_extracti128_si256::<1>(vector)];
+    let ([a, c], [b, d]) = (halves(even), halves(odd));
+    [a, b, c, d]
+}
+
+/// Writes 8 `numbers` to `buffer` from `at`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(buffer: &mut [u16; ROOM], at: usize, numbers: __m128i) {
+    let place: &mut [u16; 8] = buffer[at..].first_chunk_mut().expect("room for 8 numbers");
+    // SAFETY: 16 bytes are written, which is what the reference is to; no alignment is asked for.
+    unsafe { _mm_storeu_si128(place.as_mut_ptr().cast(), numbers) }
 }
 
 /// As [`super::scalar::words`].

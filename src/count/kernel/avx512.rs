@@ -195,7 +195,7 @@ pub(super) fn points(text: &str, points: &mut Points) -> u64 {
             }
             filled += leads.count_ones() as usize;
             if four != 0 {
-                add_four(window, four, points);
+                points.add_four(window, four);
             }
             at += 64;
             windows += 1;
@@ -235,17 +235,6 @@ fn widened(row: &[u8; ROOM], at: usize) -> __m512i {
     let bytes: &[u8; 32] = row[at..].first_chunk().expect("32 bytes");
     // SAFETY: 32 bytes are read, which is what the reference is to; no alignment is asked for.
     _mm512_cvtepu8_epi16(unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) })
-}
-
-/// Counts the code points of four bytes that begin at the bits of `leads`.
-#[cold]
-fn add_four(window: &[u8; 68], mut leads: u64, points: &mut Points) {
-    while leads != 0 {
-        let at = leads.trailing_zeros() as usize;
-        let sixes = window[at + 1..][..3].iter().map(|byte| u32::from(byte & 0x3f));
-        points.add(sixes.fold(u32::from(window[at] & 7), |point, six| point << 6 | six));
-        leads &= leads - 1;
-    }
 }
 
 /// Writes 64 bytes of `numbers` to `buffer` from `at`.

@@ -45,6 +45,17 @@ impl Points {
         self.touched[0] |= !points.is_empty();
     }
 
+    /// Counts the code points of four bytes that begin at the bits of `leads`.
+    #[cold]
+    pub(super) fn add_four(&mut self, window: &[u8], mut leads: u64) {
+        while leads != 0 {
+            let at = leads.trailing_zeros() as usize;
+            let sixes = window[at + 1..][..3].iter().map(|byte| u32::from(byte & 0x3f));
+            self.add(sixes.fold(u32::from(window[at] & 7), |point, six| point << 6 | six));
+            leads &= leads - 1;
+        }
+    }
+
     /// Says that up to `points` code points will be added; true if the table has to be drained before that.
     pub(in crate::count) fn is_due(&mut self, points: usize) -> bool {
         match u32::try_from(points).ok().and_then(|points| self.pending.checked_add(points)) {
