@@ -2,8 +2,9 @@
 //!
 //! How letters are counted: a shuffle by the lower half of a byte turns each letter into one bit of eight, one bit a
 //! letter; four shuffles are enough for 32 characters. Bits at one place are then added as a column of a sum on paper,
-//! sixteen vectors at a time: ones, twos, fours, eights and sixteens, of which only the last have to be counted there
-//! and then. (Klarqvist, Muła, Lemire, "Efficient Computation of Positional Population Counts Using SIMD Instructions")
+//! sixteen vectors at a time: ones, twos, fours and eights go on, and of what is carried to the sixteens fifteen wait to
+//! be added up in the same way. (Klarqvist, Muła, Lemire, "Efficient Computation of Positional Population Counts Using
+//! SIMD Instructions")
 
 use std::arch::x86_64::*;
 
