@@ -36,6 +36,7 @@ impl Points {
     }
 
     /// Counts each of `points` once.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(super) fn add_all(&mut self, points: &[u16]) {
         for &point in points {
@@ -46,6 +47,7 @@ impl Points {
     }
 
     /// Counts the code points of four bytes that begin at the bits of `leads`.
+    #[cfg(target_arch = "x86_64")]
     #[cold]
     pub(super) fn add_four(&mut self, window: &[u8], mut leads: u64) {
         while leads != 0 {
