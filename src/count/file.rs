@@ -77,7 +77,7 @@ impl TextFile {
     /// How bytes get into memory: never [`Io::Auto`].
     #[must_use]
     pub fn io(&self) -> Io {
-        self.choice.chosen().unwrap_or(Io::Read)
+        self.choice.chosen()
     }
 
     /// To be asked when all was counted: was it one text? What grows at its end, as a log does, is.
