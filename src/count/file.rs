@@ -13,14 +13,20 @@ use crate::count::{Counter, Edge, Seams, split};
 use crate::sys::map::Window;
 use crate::{Error, OneLine};
 
-/// Bytes of a window on a file: enough to make its system calls cheap, few enough to leave the memory alone.
-pub(super) const WINDOW: u64 = 4 << 20;
 /// Bytes that one pread(2) gets: they have to fit the second-level cache beside the tables.
 const READ: u64 = 256 << 10;
 /// Bytes of a window that are counted at once, and copied if need be: they have to fit the first-level cache.
 const LOOK: u64 = 16 << 10;
 /// Bytes on either side of a part that decide where characters are cut; see [`split::boundary`].
 const AROUND: u64 = 3;
+
+/// Bytes of a window on a file that so many threads count: enough to make its system calls cheap, few enough to leave the
+/// memory alone, of which all windows together take their part.
+///
+/// When a window closes, the processors of all threads of a process have to forget it, and wait for each other.
+pub(super) fn window(workers: usize) -> u64 {
+    if workers <= 2 { 8 << 20 } else { 4 << 20 }
+}
 
 /// A regular file that is counted up to the size that it had when it was opened.
 #[derive(Debug)]
@@ -78,6 +84,11 @@ impl TextFile {
     #[must_use]
     pub fn io(&self) -> Io {
         self.choice.chosen().unwrap_or(Io::Read)
+    }
+
+    /// Bytes that the next piece should have at most, while it is not known which way of reading is the cheaper one.
+    pub(super) fn trial(&self) -> Option<u64> {
+        self.choice.trial()
     }
 
     /// To be asked when all was counted: was it one text? What grows at its end, as a log does, is.

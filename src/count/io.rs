@@ -13,10 +13,11 @@ pub enum Io {
     ///
     /// Mapping wins by two thirds if the page cache holds the file in large pieces, as it does when it was written in
     /// large pieces, and loses by half if it is in single pages. Nothing tells but trying, so for a text of 64 MiB or more
-    /// both get some of the first pieces. A text that has to be looked at more than once is read.
+    /// both get some of the first pieces. What is about the same is read, which takes less memory, and a text that has to
+    /// be looked at more than once as well.
     #[default]
     Auto,
-    /// mmap(2) in windows of 4 MiB. A file that is cut short meanwhile would raise SIGBUS, so a handler of it is
+    /// mmap(2) in windows of 4 or 8 MiB. A file that is cut short meanwhile would raise SIGBUS, so a handler of it is
     /// installed, for good, when the first window is made.
     Mmap,
     /// pread(2).
@@ -44,8 +45,13 @@ impl std::str::FromStr for Io {
     }
 }
 
-/// Pieces that each way gets before one is chosen.
-const TRIALS: u32 = 3;
+/// Pieces that each way gets before they are measured: whoever comes first pays for memory that is touched for the first
+/// time.
+const WARM_UP: u32 = 2;
+/// Pieces of each way that are measured before one is chosen.
+const TRIALS: u32 = 2;
+/// Bytes of such a piece. Where windows are cheap, reading costs much, and where they are not, a small one tells too little.
+const TRIAL: [u64; 2] = [1 << 20, 4 << 20];
 /// Below this size there is nothing to gain by a choice.
 const WORTH_IT: u64 = 64 << 20;
 
@@ -54,7 +60,7 @@ const WORTH_IT: u64 = 64 << 20;
 pub(super) struct Choice {
     /// 0 while both are tried, else 1 and the way.
     chosen: AtomicU8,
-    spent: Mutex<[Spent; 2]>,
+    tried: Mutex<Tried>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,11 +71,23 @@ struct Spent {
     cpu_ns: u64,
 }
 
+/// What each way has cost so far.
+#[derive(Debug, Default)]
+struct Tried([Spent; 2]);
+
+impl Tried {
+    /// Which way gets the next piece. One comes after the other: threads that map hold each other up, and should do so
+    /// where it is measured.
+    fn next(&self) -> usize {
+        usize::from(self.0[0].given >= WARM_UP + TRIALS)
+    }
+}
+
 const WAYS: [Io; 2] = [Io::Read, Io::Mmap];
 
 impl Choice {
     pub(super) fn new(io: Io, size: u64) -> Self {
-        let choice = Self { chosen: AtomicU8::new(0), spent: Mutex::default() };
+        let choice = Self { chosen: AtomicU8::new(0), tried: Mutex::default() };
         match io {
             Io::Auto if size < WORTH_IT => choice.settle(Io::Read),
             Io::Auto => {}
@@ -89,6 +107,11 @@ impl Choice {
         chosen.checked_sub(1).map(|way| WAYS[usize::from(way)])
     }
 
+    /// Bytes that the next piece should have at most while both ways are tried.
+    pub(super) fn trial(&self) -> Option<u64> {
+        self.chosen().is_none().then(|| TRIAL[self.locked().next()])
+    }
+
     /// Has `piece`, which holds `bytes` bytes, done in one of the ways.
     ///
     /// # Errors
@@ -98,36 +121,35 @@ impl Choice {
             return piece(io);
         }
         let way = {
-            let mut spent = self.locked();
-            let way = usize::from(spent[1].given < spent[0].given);
-            spent[way].given += 1;
+            let mut tried = self.locked();
+            let way = tried.next();
+            tried.0[way].given += 1;
             way
         };
         let before = clock::own_cpu_ns();
         piece(WAYS[way])?;
         let cpu_ns = clock::own_cpu_ns() - before;
-        let mut spent = self.locked();
-        // What comes first pays for pages that are touched for the first time.
-        if spent[way].done > 0 {
+        let spent = &mut self.locked().0;
+        if spent[way].done >= WARM_UP {
             spent[way].bytes += bytes;
             spent[way].cpu_ns += cpu_ns;
         }
         spent[way].done += 1;
-        if self.chosen().is_none() && spent.iter().all(|spent| spent.done > TRIALS) {
-            self.settle(WAYS[cheaper(&spent)]);
+        if self.chosen().is_none() && spent.iter().all(|spent| spent.done >= WARM_UP + TRIALS) {
+            self.settle(WAYS[usize::from(is_worth_mapping(spent))]);
         }
         Ok(())
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, [Spent; 2]> {
-        self.spent.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn locked(&self) -> std::sync::MutexGuard<'_, Tried> {
+        self.tried.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
-/// Which took less time a byte.
-fn cheaper([one, other]: &[Spent; 2]) -> usize {
+/// True if mapping took less time a byte by a tenth.
+fn is_worth_mapping([read, mapped]: &[Spent; 2]) -> bool {
     let cross = |a: &Spent, b: &Spent| u128::from(a.cpu_ns) * u128::from(b.bytes);
-    usize::from(cross(other, one) < cross(one, other))
+    cross(mapped, read) * 10 < cross(read, mapped) * 9
 }
 
 #[cfg(test)]
@@ -145,7 +167,7 @@ mod tests {
             };
             choice.with(1, piece).unwrap();
         }
-        assert_eq!(tried, [[Io::Read, Io::Mmap]; 4].concat());
+        assert_eq!(tried, [[Io::Read; 4], [Io::Mmap; 4]].concat());
     }
 
     #[test]
@@ -160,9 +182,9 @@ mod tests {
     }
 
     #[test]
-    fn the_cheaper_way_is_that_of_less_time_a_byte() {
+    fn mapping_has_to_be_cheaper_by_a_tenth() {
         let spent = |bytes, cpu_ns| Spent { bytes, cpu_ns, ..Spent::default() };
-        assert_eq!(cheaper(&[spent(100, 10), spent(50, 4)]), 1);
-        assert_eq!(cheaper(&[spent(100, 10), spent(50, 6)]), 0);
+        assert!(is_worth_mapping(&[spent(100, 20), spent(50, 8)]));
+        assert!(!is_worth_mapping(&[spent(100, 20), spent(50, 9)]));
     }
 }
