@@ -7,15 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nix::libc::{EMFILE, ENOMEM};
-
 use crate::Error;
 use crate::channel::{Backend, Endpoint, Geometry, Run, clean};
 use crate::spread::roster::Roster;
 use crate::spread::wire::{FAULT, Head, Inbox, Post, READY};
 use crate::spread::{Options, Station};
 use crate::sys::child::{Child, Status};
-use crate::sys::fd::duplicate;
+use crate::sys::fd::{duplicate, is_at_limit};
 use crate::sys::handle::Handle;
 use crate::sys::signal::{Blocked, REQUESTS};
 use crate::sys::wait::{self, Interest};
@@ -77,13 +75,14 @@ fn geometry(workers: usize, they_read: bool) -> Geometry {
 /// What to do where a link cannot be made: each worker has two, and of queues all that a user has count.
 fn advise(options: &Options) -> impl FnOnce(Error) -> Error {
     let is_mq = options.backend == Backend::Mq;
+    // The limit on queues has the same number as that on open files.
     move |error| {
-        match error.raw_os_error() {
-        Some(EMFILE | ENOMEM) if is_mq => error.hint(
+        match is_mq && is_at_limit(&error) {
+        true => error.hint(
             "the limit RLIMIT_MSGQUEUE on your bytes in queues is used up: use fewer workers, raise it with 'ulimit -q', \
              or use --backend pipe; 'ipcpipe clean' removes queues of runs that died",
         ),
-        _ => error,
+        false => error,
     }
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::sys::handle::Handle;
 use crate::sys::proc;
+use crate::sys::signal::KILL;
 
 /// Time from one look to the next.
 const TICK: Duration = Duration::from_millis(100);
@@ -79,6 +80,6 @@ impl Entry {
 
     fn kill(&self) {
         self.was_killed.store(true, Ordering::Relaxed);
-        self.handle.signal(nix::libc::SIGKILL);
+        self.handle.signal(KILL);
     }
 }
