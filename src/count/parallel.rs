@@ -362,3 +362,43 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn unlocked<T>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn feed(size: u64, workers: usize) -> Feed<'static> {
+        let options = Options { workers: NonZeroUsize::new(workers), ..Options::default() };
+        Feed::new("text".to_owned(), Data::Bytes(&[]), Some(size), &options)
+    }
+
+    #[test]
+    fn pieces_are_the_whole_text_and_small_at_its_end() {
+        for (size, workers, first, last) in [
+            (1000 * MIB + 7, 1, 8 * MIB, 7),
+            (1000 * MIB + 7, 2, 8 * MIB, 7),
+            (1000 * MIB, 3, 4 * MIB, 2 * MIB),
+            (9 * MIB, 2, 2 * MIB, MIB),
+            (100, 3, 34, 32),
+            (2, 9, 1, 1),
+        ] {
+            let feed = feed(size, workers);
+            let pieces: Vec<_> = std::iter::from_fn(|| feed.take()).collect();
+            assert!(pieces.is_sorted_by_key(|it| std::cmp::Reverse(it.end - it.start)), "{size} {workers}");
+            assert!(pieces.windows(2).all(|two| two[0].end == two[1].start));
+            let length = |piece: Option<&Range<u64>>| piece.map(|it| it.end - it.start);
+            assert_eq!([length(pieces.first()), length(pieces.last())], [Some(first), Some(last)], "{size} {workers}");
+            assert_eq!(pieces.last().map(|it| it.end), Some(size));
+        }
+        assert!(feed(0, 2).take().is_none());
+    }
+
+    #[test]
+    fn nothing_is_taken_behind_what_is_invalid() {
+        let feed = feed(100 * MIB, 2);
+        feed.invalid.store(8 * MIB, Ordering::Relaxed);
+        assert_eq!([feed.take(), feed.take(), feed.take()], [Some(0..8 * MIB), Some(8 * MIB..16 * MIB), None]);
+    }
+}
