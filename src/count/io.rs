@@ -13,8 +13,7 @@ pub enum Io {
     ///
     /// Mapping wins by two thirds if the page cache holds the file in large pieces, as it does when it was written in
     /// large pieces, and loses by half if it is in single pages. Nothing tells but trying, so for a text of 64 MiB or more
-    /// both get some of the first pieces. What is about the same is read, which takes less memory, and a text that has to
-    /// be looked at more than once as well.
+    /// both get some of the first pieces. A text that has to be looked at more than once is read.
     #[default]
     Auto,
     /// mmap(2) in windows of 4 or 8 MiB. A file that is cut short meanwhile would raise SIGBUS, so a handler of it is
@@ -49,7 +48,7 @@ impl std::str::FromStr for Io {
 /// time.
 const WARM_UP: u32 = 2;
 /// Pieces of each way that are measured before one is chosen.
-const TRIALS: u32 = 2;
+const TRIALS: u32 = 3;
 /// Bytes of such a piece. Where windows are cheap, reading costs much, and where they are not, a small one tells too little.
 const TRIAL: [u64; 2] = [1 << 20, 4 << 20];
 /// Below this size there is nothing to gain by a choice.
@@ -136,7 +135,7 @@ impl Choice {
         }
         spent[way].done += 1;
         if self.chosen().is_none() && spent.iter().all(|spent| spent.done >= WARM_UP + TRIALS) {
-            self.settle(WAYS[usize::from(is_worth_mapping(spent))]);
+            self.settle(WAYS[usize::from(is_mapping_cheaper(spent))]);
         }
         Ok(())
     }
@@ -146,10 +145,10 @@ impl Choice {
     }
 }
 
-/// True if mapping took less time a byte by a tenth.
-fn is_worth_mapping([read, mapped]: &[Spent; 2]) -> bool {
+/// True if mapping took less time a byte.
+fn is_mapping_cheaper([read, mapped]: &[Spent; 2]) -> bool {
     let cross = |a: &Spent, b: &Spent| u128::from(a.cpu_ns) * u128::from(b.bytes);
-    cross(mapped, read) * 10 < cross(read, mapped) * 9
+    cross(mapped, read) < cross(read, mapped)
 }
 
 #[cfg(test)]
@@ -167,7 +166,7 @@ mod tests {
             };
             choice.with(1, piece).unwrap();
         }
-        assert_eq!(tried, [[Io::Read; 4], [Io::Mmap; 4]].concat());
+        assert_eq!(tried, [[Io::Read; 5], [Io::Mmap; 5]].concat());
     }
 
     #[test]
@@ -182,9 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn mapping_has_to_be_cheaper_by_a_tenth() {
+    fn the_cheaper_way_is_that_of_less_time_a_byte() {
         let spent = |bytes, cpu_ns| Spent { bytes, cpu_ns, ..Spent::default() };
-        assert!(is_worth_mapping(&[spent(100, 20), spent(50, 8)]));
-        assert!(!is_worth_mapping(&[spent(100, 20), spent(50, 9)]));
+        assert!(is_mapping_cheaper(&[spent(100, 10), spent(50, 4)]));
+        assert!(!is_mapping_cheaper(&[spent(100, 10), spent(50, 6)]));
     }
 }
