@@ -16,7 +16,7 @@ pub enum Io {
     /// a text of 64 MiB or more both are tried, again and again. A text that has to be looked at more than once is read.
     #[default]
     Auto,
-    /// mmap(2) in windows of 4 MiB. A file that is cut short meanwhile would raise SIGBUS, so a handler of it is
+    /// mmap(2) in windows of 4 or 8 MiB. A file that is cut short meanwhile would raise SIGBUS, so a handler of it is
     /// installed, for good, when the first window is made.
     Mmap,
     /// pread(2).
@@ -44,6 +44,9 @@ impl std::str::FromStr for Io {
     }
 }
 
+/// Bytes of the piece of a trial: where reading is the dearer way it costs much, and where mapping is, a small window
+/// tells too little.
+const TRIAL: [u64; 2] = [1 << 20, 4 << 20];
 /// Below this size there is nothing to gain by a choice.
 const WORTH_IT: u64 = 64 << 20;
 
@@ -92,6 +95,15 @@ impl Choice {
     /// The way that is taken, but for trials.
     pub(super) fn chosen(&self) -> Io {
         self.settled().unwrap_or_else(|| WAYS[self.locked().cheaper])
+    }
+
+    /// Bytes that the next piece should have at most, if it is a trial.
+    pub(super) fn trial(&self) -> Option<u64> {
+        if self.settled().is_some() {
+            return None;
+        }
+        let trials = self.locked();
+        (trials.pieces + 1).is_power_of_two().then(|| TRIAL[trials.cheaper ^ 1])
     }
 
     /// Has `piece`, which holds `bytes` bytes, done in one of the ways.

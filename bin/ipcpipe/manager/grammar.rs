@@ -61,13 +61,12 @@ pub(crate) struct Options {
 /// Who reads what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Form {
-    /// Lines for a person.
+    /// Lines for a person; also called table.
     #[value(alias = "table")]
     Text,
     /// One JSON object a line.
     Json,
-    /// Lines for a spreadsheet, of count.
-    #[value(hide = true)]
+    /// Lines for a spreadsheet, of count only.
     Csv,
 }
 
