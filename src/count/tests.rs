@@ -23,7 +23,7 @@ fn letters(bytes: &[u8], rule: Letters) -> String {
 
 /// The table of COUNTING.md, section 5: what it calls Python's is the rule *letter*, Rust's *alphabetic*.
 #[test]
-fn texts_have_the_letters_that_python_and_rust_find_in_them() {
+fn a22_texts_have_the_letters_that_python_and_rust_find_in_them() {
     for (text, expected) in [
         ("", ""),
         ("Straße", "A1 E1 R1 S3 T1"),

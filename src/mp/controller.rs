@@ -34,7 +34,7 @@ pub struct ProcessResult<R> {
 /// Something that a [`Controller`] did, for a log; it prints as one line.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Event {
+pub enum ControllerEvent {
     /// The pool was made, with so many workers.
     PoolMade(usize),
     /// Its number of workers was set.
@@ -53,7 +53,7 @@ pub enum Event {
     Over(bool),
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for ControllerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PoolMade(workers) => write!(f, "pool of {workers} made"),
@@ -69,7 +69,7 @@ impl fmt::Display for Event {
     }
 }
 
-type Log = Box<dyn FnMut(&Event) + Send>;
+type Log = Box<dyn FnMut(&ControllerEvent) + Send>;
 
 /// Runs one task in a pool and in single processes, and keeps what comes back.
 ///
@@ -137,12 +137,12 @@ impl<A, R> Controller<A, R> {
 
     /// Has `log` called with everything that the controller does.
     #[must_use]
-    pub fn log(mut self, log: impl FnMut(&Event) + Send + 'static) -> Self {
+    pub fn log(mut self, log: impl FnMut(&ControllerEvent) + Send + 'static) -> Self {
         self.log = Some(Box::new(log));
         self
     }
 
-    fn note(&mut self, event: &Event) {
+    fn note(&mut self, event: &ControllerEvent) {
         if let Some(log) = &mut self.log {
             log(event);
         }
@@ -163,7 +163,7 @@ impl<A, R> Controller<A, R> {
             return Err(Error::Refused("there is a pool already; resize it".to_owned()));
         }
         self.pool = Some(Pool::new(self.task).workers(workers).build()?);
-        self.note(&Event::PoolMade(workers));
+        self.note(&ControllerEvent::PoolMade(workers));
         Ok(())
     }
 
@@ -177,7 +177,7 @@ impl<A, R> Controller<A, R> {
     /// [`Error::Refused`] if there is no pool.
     pub fn resize(&mut self, workers: NonZeroUsize) -> Result<()> {
         self.existing()?.resize(workers);
-        self.note(&Event::Resized(workers.get()));
+        self.note(&ControllerEvent::Resized(workers.get()));
         Ok(())
     }
 
@@ -229,7 +229,7 @@ impl<A, R> Controller<A, R> {
         if let Some(pool) = self.pool.take() {
             pool.stop();
         }
-        self.note(&Event::Over(true));
+        self.note(&ControllerEvent::Over(true));
     }
 
     fn end(&mut self) {
@@ -239,7 +239,7 @@ impl<A, R> Controller<A, R> {
         if let Some(pool) = self.pool.take() {
             pool.join();
         }
-        self.note(&Event::Over(false));
+        self.note(&ControllerEvent::Over(false));
     }
 }
 
@@ -253,7 +253,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
         let (id, jobs) = (BatchId(batch.id()), batch.len());
         batch.watch(self.done.0.clone(), batch.id() as usize);
         self.pending.push((batch, jobs));
-        self.note(&Event::Submitted(id, jobs));
+        self.note(&ControllerEvent::Submitted(id, jobs));
         Ok(id)
     }
 
@@ -291,9 +291,9 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
         let failures = results.iter().enumerate().filter_map(|(job, it)| Some((job, it.as_ref().err()?.clone())));
         let failures: Vec<_> = failures.collect();
         for (job, error) in &failures {
-            self.note(&Event::JobFailed(id, *job, error.clone()));
+            self.note(&ControllerEvent::JobFailed(id, *job, error.clone()));
         }
-        self.note(&Event::Retrieved(id, failures.len()));
+        self.note(&ControllerEvent::Retrieved(id, failures.len()));
         Some((id, results))
     }
 
@@ -305,7 +305,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
         let process = Process::builder(self.task, args).daemon(true).spawn()?;
         let worker = process.worker().clone();
         self.running.push(process);
-        self.note(&Event::Started(worker.clone()));
+        self.note(&ControllerEvent::Started(worker.clone()));
         Ok(worker)
     }
 
@@ -317,7 +317,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
         let worker = process.worker().clone();
         let result = process.join();
         self.ended.push(worker.clone());
-        self.note(&Event::Ended(worker.clone(), result.as_ref().err().cloned()));
+        self.note(&ControllerEvent::Ended(worker.clone(), result.as_ref().err().cloned()));
         Some(ProcessResult { result, worker })
     }
 

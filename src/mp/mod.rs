@@ -4,6 +4,7 @@ mod controller;
 mod error;
 mod handed;
 mod memory;
+mod pipe;
 mod pool;
 mod process;
 mod socket;
@@ -11,20 +12,23 @@ mod sync;
 mod task;
 #[cfg(test)]
 mod testing;
+mod timer;
 mod wire;
 
-pub use controller::{BatchId, Controller, Event as ControllerEvent, ProcessResult};
+pub use controller::{BatchId, Controller, ControllerEvent, ProcessResult};
 pub use error::{Error, Panic, Result, Worker};
 pub use memory::{
     Array, ArrayGuard, Atomic, BytesGuard, Integer, Item, Plain, SharedList, SharedMemory, ShmScope, Typecode,
     Unlocked, Value, ValueGuard,
 };
+pub use pipe::{Connection, Receiver, ReceiverIntoIter, ReceiverIter, Sender, channel, pipe};
 pub use pool::{AsCompleted, Batch, Job, Pool, as_completed};
 pub use process::{Builder, Current, Process, children, current, init, join_all, wait_any};
 pub use sync::{
     Barrier, Condition, Event, Lock, LockGuard, OwnerDied, Permit, RLock, RLockGuard, Semaphore, TryLockError,
 };
 pub use task::{Args, Task, TaskFn};
+pub use timer::Timer;
 
 /// What the macros write into the code of others.
 #[doc(hidden)]

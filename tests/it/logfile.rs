@@ -12,7 +12,7 @@ use nix::unistd::mkfifo;
 use crate::sandbox::{Running, Sandbox, on_every_backend};
 
 #[test]
-fn a_second_run_appends_and_says_so() {
+fn c3_a_second_run_appends_and_says_so() {
     let sandbox = Sandbox::new();
     sandbox.run("-n 3 --interval 0 -o l --seed 1").exited(0);
     let first = sandbox.read("l");

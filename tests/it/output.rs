@@ -56,7 +56,7 @@ fn quiet_prints_the_summary_only() {
 }
 
 #[test]
-fn the_first_line_is_as_documented() {
+fn c4_the_first_line_is_as_documented() {
     let sandbox = Sandbox::new();
     let run = sandbox.run("-n 2 --interval 0 --min 3 --max 3 --report-every 0 -o l").exited(0);
     assert_eq!(

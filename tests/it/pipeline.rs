@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::sandbox::{BACKENDS, Running, STAGES, Sandbox, on_every_backend, process};
 
 #[test]
-fn the_same_seed_gives_the_same_log_and_sum_on_every_backend() {
+fn c7_the_same_seed_gives_the_same_log_and_sum_on_every_backend() {
     let sandbox = Sandbox::new();
     let results: BTreeSet<(String, String)> = BACKENDS
         .iter()
@@ -41,7 +41,7 @@ fn counts_of_zero_and_one_are_exact() {
 }
 
 #[test]
-fn real_input_is_summed_exactly() {
+fn c1_real_input_is_summed_exactly() {
     on_every_backend(|sandbox, backend| {
         let script = format!("seq 1 100000 | $IPCPIPE --input - -b {backend} -o l --format json");
         let summary = Running::of(&mut sandbox.shell(&script)).finish().exited(0).conserved();
@@ -121,7 +121,7 @@ fn one_sample_a_frame_gives_the_same_log() {
 }
 
 #[test]
-fn ps_shows_the_four_stages_under_the_launcher() {
+fn c6_ps_shows_the_four_stages_under_the_launcher() {
     on_every_backend(|sandbox, backend| {
         let mut run = sandbox.start(&format!("-b {backend} --interval 50ms -o l"));
         for name in STAGES {

@@ -20,7 +20,7 @@ fn endless(sandbox: &Sandbox, backend: &str, pace: &str) -> Running {
 }
 
 #[test]
-fn a_request_drains_and_ends_by_its_signal() {
+fn c5_a_request_drains_and_ends_by_its_signal() {
     on_every_backend(|sandbox, backend| {
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
             let run = endless(sandbox, backend, "--interval 5ms");
@@ -54,7 +54,7 @@ fn a_request_while_it_starts_is_a_request_too() {
 }
 
 #[test]
-fn a_request_under_full_load_loses_nothing() {
+fn c2_a_request_under_full_load_loses_nothing() {
     on_every_backend(|sandbox, backend| {
         for _ in 0..5 {
             let run = endless(sandbox, backend, "--interval 0");

@@ -41,7 +41,7 @@ fn workers(lead: u32, number: usize) -> Vec<u32> {
 
 /// Done when 1.
 #[test]
-fn everybody_counts_the_same() {
+fn a21_everybody_counts_the_same() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.path("book.txt"), book(20_000)).unwrap();
     let stats = "--stats --words 10 book.txt";
@@ -202,7 +202,7 @@ fn directories_are_counted_file_by_file() {
 }
 
 #[test]
-fn programs_get_one_object_or_lines() {
+fn a24_programs_get_one_object_or_lines() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.path("a,b"), "Straße 12\n").unwrap();
     let run = sandbox.run("manager count --format json -w 1 --stats a,b").exited(0);
@@ -242,7 +242,7 @@ fn a_reader_that_has_seen_enough_ends_it_in_every_format() {
 }
 
 #[test]
-fn parts_add_up_to_the_whole() {
+fn a23_parts_add_up_to_the_whole() {
     let sandbox = Sandbox::new();
     let [one, other] = [book(100), "other\n".repeat(50)];
     fs::write(sandbox.path("both"), [one.as_str(), &other].concat()).unwrap();
@@ -286,7 +286,7 @@ fn what_others_wrote_is_added_up_or_refused() {
 }
 
 #[test]
-fn a_sample_is_always_the_same_text() {
+fn a25_a_sample_is_always_the_same_text() {
     let sandbox = Sandbox::new();
     for size in ["50k", "439k", "870k"] {
         let found = counted(&sandbox, &format!("--sample {size}"));
@@ -317,7 +317,7 @@ fn a_sample_larger_than_memory_is_made_while_it_is_counted() {
 }
 
 #[test]
-fn a_comparison_has_a_row_for_each_way() {
+fn a26_a_comparison_has_a_row_for_each_way() {
     let sandbox = Sandbox::new();
     let found = counted(&sandbox, "--compare --sample 20k -w 2");
     let names: Vec<_> = found["rows"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();

@@ -5,9 +5,9 @@ use std::fs;
 use super::harness::{Server, is_gone, pid_of, script, state, thread_name};
 use crate::sandbox::{Sandbox, process, wait_for};
 
-/// A1: a named process, with a command or with the built-in job.
+/// A named process, with a command or with the built-in job.
 #[test]
-fn a_process_has_a_name_and_a_command_or_the_built_in_job() {
+fn a1_a_process_has_a_name_and_a_command_or_the_built_in_job() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     let pid = server.client.sleeper("web");
@@ -20,9 +20,9 @@ fn a_process_has_a_name_and_a_command_or_the_built_in_job() {
     server.exit();
 }
 
-/// A2: a named thread, with a real number and name in the kernel.
+/// A named thread, with a real number and name in the kernel.
 #[test]
-fn a_thread_has_a_name_that_the_kernel_knows() {
+fn a2_a_thread_has_a_name_that_the_kernel_knows() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     let tid = pid_of(server.client.ask("create thread t1").exited(0).only("done"));
@@ -30,9 +30,9 @@ fn a_thread_has_a_name_that_the_kernel_knows() {
     server.exit();
 }
 
-/// A3: a name that is taken is refused, and nothing is started.
+/// A name that is taken is refused, and nothing is started.
 #[test]
-fn a_taken_name_starts_nothing() {
+fn a3_a_taken_name_starts_nothing() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     let pid = server.client.sleeper("p1");
@@ -48,9 +48,9 @@ fn a_taken_name_starts_nothing() {
     assert!(!sandbox.path("made").exists());
 }
 
-/// A4: names, pids, tids, IDs and patterns all lead to the same target.
+/// Names, pids, tids, IDs and patterns all lead to the same target.
 #[test]
-fn names_lead_to_numbers_and_numbers_to_names() {
+fn a4_names_lead_to_numbers_and_numbers_to_names() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     let pid = server.client.sleeper("web-1").to_string();
@@ -67,9 +67,9 @@ fn names_lead_to_numbers_and_numbers_to_names() {
     server.exit();
 }
 
-/// A5: pause and resume by name and by pid; in the seed a typed pid never matched.
+/// Pause and resume by name and by pid; in the seed a typed pid never matched.
 #[test]
-fn a_process_is_paused_by_name_or_pid() {
+fn a5_a_process_is_paused_by_name_or_pid() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     let pid = server.client.sleeper("p1");
@@ -84,9 +84,9 @@ fn a_process_is_paused_by_name_or_pid() {
     server.exit();
 }
 
-/// A6: pause and resume of a thread by name and by tid.
+/// Pause and resume of a thread by name and by tid.
 #[test]
-fn a_thread_is_paused_by_name_or_tid() {
+fn a6_a_thread_is_paused_by_name_or_tid() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     let tid = pid_of(server.client.ask("create thread t1 --every 1ms").exited(0).only("done"));
@@ -105,9 +105,9 @@ fn a_thread_is_paused_by_name_or_tid() {
     server.exit();
 }
 
-/// A7: terminate signals and reaps, and then the name is free.
+/// Terminate signals and reaps, and then the name is free.
 #[test]
-fn a_terminated_process_is_reaped_and_its_name_is_free() {
+fn a7_a_terminated_process_is_reaped_and_its_name_is_free() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     let first = server.client.sleeper("p1");
@@ -122,9 +122,9 @@ fn a_terminated_process_is_reaped_and_its_name_is_free() {
     server.exit();
 }
 
-/// A8: threads are asked to stop and never killed.
+/// Threads are asked to stop and never killed.
 #[test]
-fn a_thread_is_never_killed() {
+fn a8_a_thread_is_never_killed() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     let tid = pid_of(server.client.ask("create thread t1").exited(0).only("done"));
@@ -137,9 +137,9 @@ fn a_thread_is_never_killed() {
     server.exit();
 }
 
-/// A9: the list, in which a process that has ended is no running one.
+/// The list, in which a process that has ended is no running one.
 #[test]
-fn the_list_tells_the_living_from_the_dead() {
+fn a9_the_list_tells_the_living_from_the_dead() {
     let sandbox = Sandbox::new();
     let text = "create process p1 -- sleep 1000\ncreate process p2 -- sh -c 'exit 3'\n\
         create process p3 -- sh -c 'kill -9 $$'\ncreate thread t1\nwait p2\nwait p3\npause p1\nlist\nlist process\nlist thread\nexit\n";
@@ -158,9 +158,9 @@ fn the_list_tells_the_living_from_the_dead() {
     assert_eq!(rows("ID  NAME"), 3, "{}", run.stdout);
 }
 
-/// A10: an unknown name is an error with the nearest ones, and the manager lives.
+/// An unknown name is an error with the nearest ones, and the manager lives.
 #[test]
-fn an_unknown_name_is_answered_with_the_nearest() {
+fn a10_an_unknown_name_is_answered_with_the_nearest() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     server.client.sleeper("web-server");
@@ -174,9 +174,9 @@ fn an_unknown_name_is_answered_with_the_nearest() {
     server.exit();
 }
 
-/// A11: the built-in job writes a line, works for a second, and so on.
+/// The built-in job writes a line, works for a second, and so on.
 #[test]
-fn the_built_in_job_writes_a_line_each_period() {
+fn a11_the_built_in_job_writes_a_line_each_period() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     server.client.ask("create process p1").exited(0);
@@ -188,9 +188,9 @@ fn the_built_in_job_writes_a_line_each_period() {
     server.exit();
 }
 
-/// A12: commands wait in a queue and are carried out in their order.
+/// Commands wait in a queue and are carried out in their order.
 #[test]
-fn commands_are_carried_out_in_their_order() {
+fn a12_commands_are_carried_out_in_their_order() {
     let sandbox = Sandbox::new();
     let mut server = Server::start(&sandbox);
     let pid = server.client.sleeper("p1");
@@ -214,9 +214,9 @@ fn commands_are_carried_out_in_their_order() {
     server.exit();
 }
 
-/// A13: a command that is too short is answered with what it lacks.
+/// A command that is too short is answered with what it lacks.
 #[test]
-fn a_command_that_is_too_short_is_told_what_it_lacks() {
+fn a13_a_command_that_is_too_short_is_told_what_it_lacks() {
     let sandbox = Sandbox::new();
     for (line, says) in [
         ("create process", "create process: <NAME> is missing"),
@@ -235,16 +235,16 @@ fn a_command_that_is_too_short_is_told_what_it_lacks() {
 
 /// A14: `exit` ends the manager, with a message.
 #[test]
-fn exit_ends_the_manager_with_a_message() {
+fn a14_exit_ends_the_manager_with_a_message() {
     let sandbox = Sandbox::new();
     let run = script(&sandbox, "", "create process p1\nexit\ncreate process p2\n").exited(0);
     assert!(run.stdout.ends_with("manager ended, 1 process stopped\n"), "{}", run.stdout);
     assert!(!run.stdout.contains("p2"));
 }
 
-/// A15: every operation is in the log of events, for a person and as JSON lines.
+/// Every operation is in the log of events, for a person and as JSON lines.
 #[test]
-fn every_operation_is_logged() {
+fn a15_every_operation_is_logged() {
     let sandbox = Sandbox::new();
     let mut server = Server::start_with(&sandbox, "--log events.jsonl");
     let words = ["create process p1", "create thread t1", "pause all", "resume all", "restart p1", "signal USR1 p1"];

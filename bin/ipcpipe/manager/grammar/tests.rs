@@ -33,7 +33,7 @@ fn the_definition_is_sound() {
 }
 
 #[test]
-fn the_sentences_of_the_seed_work_word_for_word() {
+fn a16_the_sentences_of_the_seed_work_word_for_word() {
     let tick = Program::Tick { every: Duration::from_secs(1) };
     let p1 = ProcessSpec::new(Name::new("p1").unwrap(), tick);
     assert_eq!(lowered("create process p1"), Command::CreateProcess(Box::new(p1)));
