@@ -91,7 +91,7 @@ impl<T: Plain> Array<T> {
     ///
     /// # Panics
     /// When this thread holds it already, since it would wait for itself for ever.
-    #[inline]
+    #[inline(always)]
     pub fn lock(&self) -> Result<ArrayGuard<'_, T>, OwnerDied<ArrayGuard<'_, T>>> {
         without_deadline(self.shared.lock(None).map(|held| self.guard(held)))
     }
@@ -113,7 +113,7 @@ impl<T: Plain> Array<T> {
         with_deadline(self.shared.lock(Some(deadline)).map(|held| self.guard(held)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn guard<'a>(&self, held: Held<'a>) -> ArrayGuard<'a, T> {
         ArrayGuard { held, size: self.len * size_of::<T>(), holds: PhantomData }
     }

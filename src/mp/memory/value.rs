@@ -63,7 +63,7 @@ impl<T: Plain> Value<T> {
     ///
     /// # Panics
     /// When this thread holds it already, since it would wait for itself for ever.
-    #[inline]
+    #[inline(always)]
     pub fn lock(&self) -> Result<ValueGuard<'_, T>, OwnerDied<ValueGuard<'_, T>>> {
         without_deadline(self.shared.lock(None).map(ValueGuard::new))
     }
@@ -100,7 +100,7 @@ impl<T: Plain> Value<T> {
     ///
     /// # Errors
     /// [`Error::OwnerDied`](crate::mp::Error::OwnerDied) if the last holder died; `change` is not called then.
-    #[inline]
+    #[inline(always)]
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R> {
         Ok(change(&mut *self.lock()?))
     }
@@ -154,7 +154,7 @@ pub struct ValueGuard<'a, T> {
 }
 
 impl<'a, T> ValueGuard<'a, T> {
-    #[inline]
+    #[inline(always)]
     fn new(held: Held<'a>) -> Self {
         Self { held, holds: PhantomData }
     }

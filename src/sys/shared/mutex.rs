@@ -107,7 +107,8 @@ impl SharedMutex {
     }
 
     /// Takes the lock if it is free.
-    #[inline]
+    // Inlined with all its callers, because a guard that is passed through memory costs as much as the lock.
+    #[inline(always)]
     pub(crate) fn try_lock(&self) -> Acquired<MutexGuard<'_>> {
         // SAFETY: the lock was initialised before anybody could attach to it, and is mapped as long as `self` lives.
         let status = unsafe { libc::pthread_mutex_trylock(self.raw()) };
@@ -118,7 +119,7 @@ impl SharedMutex {
     ///
     /// # Panics
     /// When this thread holds a plain lock already and there is no deadline, or the memory of the lock is damaged.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock(&self, deadline: Option<Instant>) -> Acquired<MutexGuard<'_>> {
         match self.try_lock() {
             Acquired::TimedOut => self.wait(deadline),
