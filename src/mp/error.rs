@@ -107,7 +107,9 @@ impl fmt::Display for Error {
             Self::Closed => f.write_str("the other side is closed"),
             Self::Full => f.write_str("there is no room"),
             Self::Empty => f.write_str("there is nothing there"),
-            Self::OwnerDied => f.write_str("a process died while it held the lock; what it protects may be half written"),
+            Self::OwnerDied => {
+                f.write_str("a process died while it held the lock; what it protects may be half written")
+            }
             Self::Broken => f.write_str("the barrier is broken: a party is gone or gave up"),
             Self::ManagerGone => f.write_str("the manager of the shared objects is gone"),
             Self::Codec(why) => write!(f, "malformed message: {}", OneLine::text(why)),
