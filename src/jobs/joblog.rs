@@ -134,3 +134,68 @@ fn escaped(word: &[u8]) -> String {
     };
     format!("$'{}'", word.iter().map(|&it| byte(it)).collect::<String>())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStringExt;
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry {
+            seq: 7,
+            started: Duration::from_millis(1_700_000_000_125),
+            elapsed: Duration::from_millis(1500),
+            received: 42,
+            exit: 3,
+            signal: 0,
+            command: quoted(&["echo".into(), "a b".into()]),
+        }
+    }
+
+    #[test]
+    fn a_line_has_the_columns_of_gnu_parallel_and_is_read_back() {
+        let line = entry().line();
+        assert_eq!(line, "7\t:\t1700000000.125\t     1.500\t0\t42\t3\t0\techo 'a b'");
+        assert_eq!(line.split('\t').count(), HEADER.split('\t').count());
+        assert_eq!(Entry::parse(&line), Some(entry()));
+    }
+
+    #[test]
+    fn what_is_no_whole_line_is_none() {
+        let line = entry().line();
+        let columns = |number: usize| line.split('\t').take(number).collect::<Vec<_>>().join("\t");
+        assert!((0..9).all(|number| Entry::parse(&columns(number)).is_none()));
+        assert_eq!(Entry::parse(HEADER), None);
+        for (good, bad) in [("7", "0"), ("7", "-1"), ("1700000000.125", "nan"), ("1.500", "-1"), ("42", "x")] {
+            assert_eq!(Entry::parse(&line.replacen(good, bad, 1)), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        let quoted = |word: &[u8]| quoted(&[OsString::from_vec(word.to_vec())]);
+        assert_eq!(quoted(b"a-b_c.txt"), "a-b_c.txt");
+        assert_eq!(quoted(b""), "''");
+        assert_eq!(quoted(b"it's"), r"'it'\''s'");
+        assert_eq!(quoted("é x".as_bytes()), "'é x'");
+        assert_eq!(quoted(b"a\tb\n'"), r"$'a\tb\n\''");
+        assert_eq!(quoted(b"\xff1"), r"$'\3771'");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+        #[test]
+        fn bash_reads_what_was_quoted(words in prop::collection::vec(prop::collection::vec(1..=255u8, 0..20), 1..20)) {
+            let words: Vec<OsString> = words.into_iter().map(OsString::from_vec).collect();
+            let quoted = quoted(&words);
+            prop_assert!(!quoted.contains(['\n', '\t']));
+            let output = Command::new("bash").arg("-c").arg(format!("printf '%s\\0' {quoted}")).env("LC_ALL", "C").output();
+            let expected: Vec<u8> = words.iter().flat_map(|word| [word.as_bytes(), b"\0"].concat()).collect();
+            prop_assert_eq!(output.unwrap().stdout, expected);
+        }
+    }
+}

@@ -17,6 +17,8 @@ mod outcome;
 mod runner;
 mod running;
 mod template;
+#[cfg(test)]
+mod tests;
 
 pub use capture::Output;
 pub use joblog::{Entry, HEADER, quoted};

@@ -69,7 +69,7 @@ pub struct Runner {
     program: Option<PathBuf>,
     policy: Policy,
     poller: Poller,
-    slots: Vec<Option<Slot>>,
+    pub(super) slots: Vec<Option<Slot>>,
     /// Those without a job, the lowest last.
     free: Vec<usize>,
     /// When to look at which slot again.
@@ -89,8 +89,8 @@ pub struct Runner {
 }
 
 #[derive(Debug)]
-struct Slot {
-    running: Running,
+pub(super) struct Slot {
+    pub(super) running: Running,
     key: Key,
     timer: Option<Instant>,
 }

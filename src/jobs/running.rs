@@ -11,6 +11,7 @@ use super::outcome::{End, Job, Outcome};
 use crate::sys::child::{Child, Ended, Status, Usage};
 use crate::sys::fd;
 use crate::sys::poller::Poller;
+use crate::sys::proc;
 use crate::sys::signal::{CONT, KILL, TERM};
 
 /// Nobody listens to a job that is younger: most that end sooner have written less than a pipe holds, and what they wrote
@@ -103,6 +104,12 @@ impl Running {
         self.ended.is_some()
     }
 
+    /// True if something was read of it.
+    #[cfg(test)]
+    pub(super) fn has_output(&self) -> bool {
+        self.streams.iter().any(|stream| !stream.output.is_empty())
+    }
+
     /// Ends the job before its time.
     pub(super) fn cancel(&mut self, now: Instant, hard: bool) {
         let act = self.course.cancel(now, hard);
@@ -144,8 +151,19 @@ impl Running {
             self.streams.iter_mut().for_each(|stream| stream.read(buffer, IN_A_ROW));
         }
         let output_ended = self.streams.iter().all(Stream::has_ended);
-        let group_gone = leader_ended && self.course.asks_for_group() && !self.child.signal_group(0);
+        let group_gone = leader_ended && self.course.asks_for_group() && self.is_group_gone();
         Seen { leader_ended, output_ended, group_gone }
+    }
+
+    /// True if nobody lives in the process group. A zombie, which counts for the kernel, stays until its new parent has time,
+    /// and in a container for ever; so everybody of the system is looked at, and twice, for a look may miss one who forks.
+    fn is_group_gone(&self) -> bool {
+        let pid = self.child.pid();
+        let looks_gone = || {
+            let everybody = proc::all();
+            !everybody.is_empty() && everybody.iter().all(|stat| stat.group != pid || stat.is_zombie())
+        };
+        !self.child.signal_group(0) || (looks_gone() && looks_gone())
     }
 
     fn obey(&self, act: Act) {
