@@ -303,12 +303,12 @@ impl Runner {
         }
     }
 
-    /// Makes do with as many jobs at once as there are.
+    /// Makes do with half as many jobs at once as there are: they may need room for processes and files of their own.
     fn shrink(&mut self, error: Error) -> Result<(), Error> {
         if self.running() == 0 {
             return Err(error);
         }
-        self.limit = self.running();
+        self.limit = self.running().div_ceil(2);
         self.shortage.get_or_insert(error);
         Ok(())
     }

@@ -125,8 +125,9 @@ impl Drive {
     /// Goes on until all is done or something is in the way.
     fn go_on(&mut self) -> Result<(), Stop> {
         loop {
-            self.feed()?;
+            // In this order: what was printed makes room for jobs, and without them there might be nothing to wait for.
             self.print()?;
+            self.feed()?;
             let is_printed = self.printer.is_empty() || self.stopped_by.is_some();
             if self.is_closed && self.runner.is_idle() && is_printed {
                 return Ok(());
