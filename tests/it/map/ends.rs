@@ -120,6 +120,31 @@ fn jobs_do_not_outlive_a_map_that_is_killed() {
 }
 
 #[test]
+fn a_job_without_its_environment_does_not_outlive_a_map_that_is_killed() {
+    let sandbox = Sandbox::new();
+    let script = "echo $$ >>pids; exec env -i sh -c 'sleep 1000 & wait'";
+    let mut run = map(&sandbox, ["-w", "3", "--", "sh", "-c", script, "sh"]);
+    run.input().write_all(b"a\nb\nc\nd\n").unwrap();
+    let jobs = pids(&sandbox, "pids", 3);
+    let guard = processes().into_iter().find(|it| it.parent == run.pid() && it.name == "guard").unwrap();
+    // The guard has heard of them when it holds them.
+    wait_for("the guard to hold them", || {
+        let open = fs::read_dir(format!("/proc/{}/fd", guard.pid)).unwrap().flatten();
+        (open.filter(holds_pidfd).count() == 3).then_some(())
+    });
+    let members =
+        || processes().into_iter().filter(|it| jobs.contains(&it.parent)).map(|it| it.pid).collect::<Vec<_>>();
+    let members = wait_for("their children", || Some(members()).filter(|it| it.len() == 3));
+    run.signal(Signal::SIGKILL);
+    run.finish().died_of(Signal::SIGKILL);
+    wait_for("their end", || jobs.iter().chain(&members).all(|pid| is_gone(*pid)).then_some(()));
+}
+
+fn holds_pidfd(entry: &fs::DirEntry) -> bool {
+    fs::read_link(entry.path()).is_ok_and(|it| it.to_string_lossy().contains("pidfd"))
+}
+
+#[test]
 fn what_a_job_leaves_behind_outlives_a_map_that_ends_by_itself() {
     let sandbox = Sandbox::new();
     let run = fed(&sandbox, ["--", "sh", "-c", "sleep 1000 & echo $!", "sh", ":::", "a"], b"").exited(0);

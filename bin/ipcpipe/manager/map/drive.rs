@@ -44,7 +44,7 @@ pub(super) struct Drive {
     said_other: bool,
     stopped_by: Option<i32>,
     stop: Option<Stop>,
-    _guard: Guard,
+    guard: Guard,
 }
 
 impl Drive {
@@ -92,7 +92,7 @@ impl Drive {
             said_other: false,
             stopped_by: None,
             stop: None,
-            _guard: guard,
+            guard,
         })
     }
 
@@ -135,6 +135,7 @@ impl Drive {
             self.wait()?;
             let now = Instant::now();
             let outcomes = self.runner.turn(now).map_err(Stop::Other)?;
+            self.guard.note(&self.runner.take_notes());
             // The next jobs first: printing can wait, and they run meanwhile.
             let failed = outcomes.iter().any(Outcome::failed);
             self.heed(failed, now);
