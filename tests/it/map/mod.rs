@@ -100,7 +100,7 @@ fn output_is_never_mixed_and_comes_when_a_job_is_done() {
     }
     // The first job ends when the second one is over, and is printed first all the same if that is asked for.
     let script = "case $1 in 1) until test -s two && ! kill -0 $(cat two) 2>/dev/null; do sleep 0.01; done;; \
-        2) echo $$ >tmp; mv tmp two;; esac; echo $1";
+        2) echo $$ >2; mv 2 two;; esac; echo $1";
     for (order, expected) in [("done", "2\n1\n"), ("input", "1\n2\n")] {
         let args = ["-w", "2", "--order", order, "--", "sh", "-c", script, "sh", "{}", ":::", "1", "2"];
         assert_eq!(fed(&sandbox, args, b"").exited(0).stdout, expected);
