@@ -262,17 +262,10 @@ impl Runner {
     fn start(&mut self, Waiting { job, attempts }: Waiting, now: Instant) -> Result<(), Error> {
         let at = self.free.pop().expect("fewer run than there are slots");
         match Child::spawn(&mut self.command(&job, at), []) {
-            Ok(child) => {
-                let course = Course::new(now, self.policy.timeout, self.policy.grace);
-                let running = Running::new(job, attempts + 1, child, now, course).map_err(failed)?;
-                let key = Key { start: self.starts, slot: at };
-                running.observe(&self.poller, key.number(PROCESS)).map_err(failed)?;
-                self.slots[at] = Some(Slot { running, key, timer: None, is_long: false });
-                self.starts += 1;
-                self.statistics.retried += u64::from(attempts > 0);
-                self.set_timer(at);
-                Ok(())
-            }
+            Ok(child) => self.hold(at, job, attempts, child, now).map_err(|error| {
+                self.free.push(at);
+                failed(error)
+            }),
             Err(error) => {
                 self.free.push(at);
                 if !error.raw_os_error().is_some_and(|errno| SHORTAGES.contains(&errno)) {
@@ -283,6 +276,19 @@ impl Runner {
                 self.shrink(error)
             }
         }
+    }
+
+    /// Takes over `child`, which runs `job` in slot `at`.
+    fn hold(&mut self, at: usize, job: Job, attempts: u32, child: Child, now: Instant) -> io::Result<()> {
+        let course = Course::new(now, self.policy.timeout, self.policy.grace);
+        let running = Running::new(job, attempts + 1, child, now, course)?;
+        let key = Key { start: self.starts, slot: at };
+        running.observe(&self.poller, key.number(PROCESS))?;
+        self.slots[at] = Some(Slot { running, key, timer: None, is_long: false });
+        self.starts += 1;
+        self.statistics.retried += u64::from(attempts > 0);
+        self.set_timer(at);
+        Ok(())
     }
 
     /// Makes do with half as many jobs at once as there are: they may need room for processes and files of their own.

@@ -126,7 +126,8 @@ fn a_job_without_its_environment_does_not_outlive_a_map_that_is_killed() {
     let mut run = map(&sandbox, ["-w", "3", "--", "sh", "-c", script, "sh"]);
     run.input().write_all(b"a\nb\nc\nd\n").unwrap();
     let jobs = pids(&sandbox, "pids", 3);
-    let guard = processes().into_iter().find(|it| it.parent == run.pid() && it.name == "guard").unwrap();
+    let guard = || processes().into_iter().find(|it| it.parent == run.pid() && it.name == "guard");
+    let guard = wait_for("the guard", guard);
     // The guard has heard of them when it holds them.
     wait_for("the guard to hold them", || {
         let open = fs::read_dir(format!("/proc/{}/fd", guard.pid)).unwrap().flatten();

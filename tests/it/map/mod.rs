@@ -151,6 +151,7 @@ fn the_status_is_the_number_of_failures() {
         (&["-w", "0", "--", "true"], "expected auto or a number from 1 to"),
         (&["--resume", "--", "true"], "--joblog"),
         (&["--format", "csv", "--", "true"], "only count has --format csv"),
+        (&["--ungroup", "--format", "json", "--", "true"], "between the objects"),
         (&["--ungroup", "--tag", "--", "true"], "cannot be used with"),
     ] {
         run(args, "").exited(2).said(says);
