@@ -145,6 +145,7 @@ fn the_status_is_the_number_of_failures() {
     run(&["--", "{}"], "no-such-program\ntrue\n").exited(1).said("job 1 (no-such-program) failed: cannot start");
     for (args, says) in [
         (&[][..], "<COMMAND>... is missing"),
+        (&["-w", "2", "echo", "-n", ":::", "x"], "put '--' before the command: map -w 2 -- echo -n ::: x"),
         (&["--", ":::", "x"], "put a command before ':::'"),
         (&["--", "true", ":::", "a", ":::", "b"], "one ':::' is all that map knows"),
         (&["-0", "--", "true", ":::", "a"], "not both"),
