@@ -81,6 +81,8 @@ fn a_reader_who_has_seen_enough_ends_it() {
     let sandbox = Sandbox::new();
     let line = "yes | $IPCPIPE manager map -w 4 -- sh -c 'echo $1; sleep 0.01' sh | head -1; echo ${PIPESTATUS[1]}";
     assert_eq!(shell(&sandbox, line).exited(0).stdout, "y\n141\n");
+    let run = shell(&sandbox, "$IPCPIPE manager map -- echo ::: a >/dev/full").exited(255);
+    run.said("cannot write to stdout: No space left on device");
 }
 
 #[test]
