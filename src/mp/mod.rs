@@ -17,7 +17,7 @@ pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
 pub use pool::{AsCompleted, Batch, Job, Pool, as_completed};
 pub use process::{Builder, Current, Process, children, current, init, join_all};
 pub use sync::{Lock, LockGuard, OwnerDied, TryLockError};
-pub use task::{Args, Task, TaskFn};
+pub use task::{Args, Task, TaskFn, Update};
 
 /// What the macros write into the code of others.
 #[doc(hidden)]
