@@ -3,6 +3,7 @@
 mod error;
 mod handed;
 mod memory;
+mod objects;
 mod pool;
 mod process;
 mod socket;
@@ -14,6 +15,11 @@ mod wire;
 
 pub use error::{Error, Panic, Result, Worker};
 pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
+pub use objects::{
+    ArrayProxy, BarrierProxy, ConditionProxy, DictProxy, EventProxy, ListProxy, LockProxy, LockProxyError,
+    LockProxyGuard, Manager, Map, NamespaceProxy, PermitProxy, Proxy, QueueProxy, QueueProxyIter, RLockProxy,
+    RLockProxyGuard, SemaphoreProxy, ValueProxy,
+};
 pub use pool::{AsCompleted, Batch, Job, Pool, as_completed};
 pub use process::{Builder, Current, Process, children, current, init, join_all};
 pub use sync::{Lock, LockGuard, OwnerDied, TryLockError};

@@ -1,5 +1,6 @@
 //! `ipcpipe::mp` with real processes: this test program starts itself as its own children.
 
+mod objects;
 mod pool;
 mod process;
 

@@ -20,7 +20,9 @@ pub trait TaskFn<A> {
     ///
     /// # Errors
     /// [`Error::Codec`](crate::mp::Error::Codec): the bytes are no such arguments, or the result cannot be put into bytes.
-    fn run(&self, args: &[u8], result: &mut Vec<u8>) -> Result<()>;
+    fn run(&self, args: &[u8], result: &mut Vec<u8>) -> Result<()>
+    where
+        Self::Output: Serialize;
 }
 
 /// In the place of a task's arguments: it is a function `fn(&mut T, ...)`, where `A` is the tuple of those after the first.
@@ -54,12 +56,14 @@ macro_rules! functions {
         where
             F: Fn($($arg),*) -> R,
             $($arg: DeserializeOwned,)*
-            R: Serialize,
         {
             type Output = R;
 
             #[allow(non_snake_case, reason = "one letter names a type and its value")]
-            fn run(&self, args: &[u8], result: &mut Vec<u8>) -> Result<()> {
+            fn run(&self, args: &[u8], result: &mut Vec<u8>) -> Result<()>
+            where
+                R: Serialize,
+            {
                 let ($($arg,)*) = wire::decode::<($($arg,)*)>(args)?;
                 wire::encode(&self($($arg),*), result)
             }
@@ -70,12 +74,14 @@ macro_rules! functions {
             F: for<'a> Fn(&'a mut T $(, $arg)*) -> R,
             T: Serialize + DeserializeOwned,
             $($arg: DeserializeOwned,)*
-            R: Serialize,
         {
             type Output = R;
 
             #[allow(non_snake_case, reason = "one letter names a type and its value")]
-            fn run(&self, args: &[u8], result: &mut Vec<u8>) -> Result<()> {
+            fn run(&self, args: &[u8], result: &mut Vec<u8>) -> Result<()>
+            where
+                R: Serialize,
+            {
                 run_change(args, result, |state: &mut T, ($($arg,)*): ($($arg,)*)| self(state $(, $arg)*))
             }
         }

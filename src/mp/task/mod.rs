@@ -53,7 +53,11 @@ pub const fn typed<A, F: TaskFn<A>>(entry: &'static Entry, _function: &F) -> Tas
 
 /// Runs `function` with the arguments that `args` encodes, and appends the encoding of what it returns.
 #[doc(hidden)]
-pub fn invoke<A, F: TaskFn<A>>(function: F, args: &[u8], result: &mut Vec<u8>) -> Result<()> {
+pub fn invoke<A, F>(function: F, args: &[u8], result: &mut Vec<u8>) -> Result<()>
+where
+    F: TaskFn<A>,
+    F::Output: Serialize,
+{
     function.run(args, result)
 }
 
