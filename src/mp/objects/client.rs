@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::protocol::{Address, Failure, New, Operation, Request};
+use super::protocol::{Address, Bytes, Failure, New, Operation, Request};
 use super::server;
 use crate::mp::socket::Socket;
 use crate::mp::wire::{self, Message};
@@ -127,14 +127,17 @@ fn forget_the_dead() {
     let _ = CONNECTIONS.try_with(|all| all.borrow_mut().retain(|(_, socket)| is_alive(socket)));
 }
 
-/// The encoding of a value that is kept at the server, without the descriptors that a message could carry.
+/// The encoding of a value that is kept at the server.
 pub(super) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    wire::encode(value, &mut bytes)?;
-    Ok(bytes)
+    let Message { bytes, fds } = wire::encode_with_handles(value)?;
+    if fds.is_empty() { Ok(bytes) } else { Err(has_descriptors()) }
 }
 
-/// The encodings of `values`, one behind the other, and where each of them ends.
+fn has_descriptors() -> Error {
+    Error::codec("a manager keeps no descriptors, so no object in shared memory either; it has such objects of its own")
+}
+
+/// The encodings of many values, one behind the other, and where each of them ends.
 #[derive(Debug, Default)]
 pub(super) struct Encodings {
     bytes: Vec<u8>,
@@ -142,18 +145,53 @@ pub(super) struct Encodings {
 }
 
 impl Encodings {
-    pub(super) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        wire::encode(value, &mut self.bytes)?;
-        self.ends.push(self.bytes.len());
-        Ok(())
+    pub(super) fn of<T: Serialize>(values: impl IntoIterator<Item = T>) -> Result<Self> {
+        let mut encodings = Self::default();
+        let fds = wire::collect(|| {
+            values.into_iter().try_for_each(|value| {
+                wire::encode(&value, &mut encodings.bytes)?;
+                encodings.ends.push(encodings.bytes.len());
+                Ok(())
+            })
+        })?;
+        if fds.is_empty() { Ok(encodings) } else { Err(has_descriptors()) }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Bytes<'_>> {
         let mut start = 0;
         self.ends.iter().map(move |&end| {
             let piece = &self.bytes[start..end];
             start = end;
-            piece
+            Bytes(piece)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mp::wire::Handle;
+
+    #[test]
+    fn a_value_with_a_descriptor_is_not_kept() {
+        let (file, _) = crate::sys::fd::pipe().unwrap();
+        let handle = Handle::from(file);
+        // Also in a task, around which the descriptors of its answer are collected.
+        wire::collect(|| {
+            assert!(matches!(encoded(&handle), Err(Error::Codec(_))));
+            assert!(matches!(Encodings::of([&handle]), Err(Error::Codec(_))));
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_an_error() {
+        assert!(matches!(read::<u8>(&[]), Err(Error::Codec(_))));
+        assert!(matches!(read::<u8>(&[2, 0]), Err(Error::Codec(_))));
+        assert!(matches!(read::<u8>(&[1, 99]), Err(Error::Codec(_))));
+        assert!(matches!(read::<u8>(&[0, 7, 7]), Err(Error::Codec(_))));
+        assert_eq!(read::<u8>(&[0, 7]).unwrap(), 7);
+        assert!(matches!(read::<u8>(&[1, 1]), Err(Error::TimedOut)));
     }
 }

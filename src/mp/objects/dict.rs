@@ -148,12 +148,9 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> DictProxy
     /// # Errors
     /// As said above, and then none is set.
     pub fn extend(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()> {
-        let (mut keys, mut values) = (Encodings::default(), Encodings::default());
-        for (key, value) in entries {
-            keys.push(&key)?;
-            values.push(&value)?;
-        }
-        self.call(DictOperation::Extend(keys.iter().map(Bytes).zip(values.iter().map(Bytes)).collect()))
+        let (keys, values): (Vec<K>, Vec<V>) = entries.into_iter().unzip();
+        let (keys, values) = (Encodings::of(keys)?, Encodings::of(values)?);
+        self.call(DictOperation::Extend(keys.iter().zip(values.iter()).collect()))
     }
 
     /// Removes all keys.

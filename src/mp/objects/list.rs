@@ -183,9 +183,7 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
     /// # Errors
     /// As said above, and then none is appended.
     pub fn extend(&self, items: impl IntoIterator<Item = T>) -> Result<()> {
-        let mut encodings = Encodings::default();
-        items.into_iter().try_for_each(|item| encodings.push(&item))?;
-        call(&self.remote, ListOperation::Extend(encodings.iter().map(Bytes).collect()))
+        call(&self.remote, ListOperation::Extend(Encodings::of(items)?.iter().collect()))
     }
 
     /// Removes all elements.
