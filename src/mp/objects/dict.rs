@@ -187,7 +187,7 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> DictProxy
 
     /// Has the server run `task` on the whole map, a [`HashMap`] or a [`BTreeMap`] as the task wants it, and gives what it
     /// returns. Nobody else sees or changes the map meanwhile. All of it is decoded for that; [`update_key`](
-    /// Self::update_key) decodes one value.
+    /// Self::update_key) decodes one value. What a task may do is said at [`ValueProxy::update`](super::ValueProxy::update).
     ///
     /// # Errors
     /// [`Error::Panicked`](crate::mp::Error::Panicked) when the task panics, and then the map is as before; and those said

@@ -110,7 +110,8 @@ macro_rules! sequence {
             }
 
             /// Has the server run `task` on all elements, and gives what it returns. Nobody else sees or changes them
-            /// meanwhile. All of them are decoded for it; [`update_at`](Self::update_at) decodes one.
+            /// meanwhile. All of them are decoded for it; [`update_at`](Self::update_at) decodes one. What a task may do is said
+            /// at [`ValueProxy::update`](super::ValueProxy::update).
             ///
             /// # Errors
             /// [`Error::Panicked`](crate::mp::Error::Panicked) when the task panics, [`Error::Refused`](

@@ -57,6 +57,7 @@ use crate::task;
 /// }
 /// ```
 #[derive(Debug)]
+#[must_use = "dropping the manager ends its server"]
 pub struct Manager {
     server: Process<Result<(), String>>,
     address: Address,

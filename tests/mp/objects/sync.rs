@@ -26,7 +26,7 @@ fn died<G>(result: Result<G, LockProxyError<G>>) -> bool {
 }
 
 #[test]
-fn b17_a_lock_is_held_by_one_at_a_time() {
+fn b17_b24_a_lock_is_held_by_one_at_a_time() {
     fn add(lock: LockProxy, value: ValueProxy<u32>) {
         for _ in 0..50 {
             let _guard = lock.lock().unwrap();

@@ -13,6 +13,9 @@ use crate::mp::socket::Socket;
 use crate::mp::wire::{self, Message};
 use crate::mp::{Error, Result};
 
+/// How much room for answers a connection keeps.
+const MOST_KEPT: usize = 1 << 16;
+
 pub(super) struct Session {
     /// A number that no other connection has.
     id: u64,
@@ -41,6 +44,8 @@ impl Session {
     /// Writes the answer to `request`, whatever that is, into `out`.
     fn answer(&mut self, request: &[u8], out: &mut Vec<u8>) {
         out.clear();
+        // The room of one large answer is not kept for all the small ones after it.
+        out.shrink_to(MOST_KEPT);
         out.push(0);
         let performed = catch(|| self.perform(request, out));
         let performed = performed
