@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::line::Line;
 use super::protocol::{Address, Bytes, Failure, New, Operation, Request};
 use super::server;
 use crate::mp::socket::Socket;
@@ -18,7 +19,7 @@ use crate::sys::wait::{Interest, look};
 
 thread_local! {
     /// Those of this thread that nobody uses just now.
-    static CONNECTIONS: RefCell<Vec<(Address, Socket)>> = const { RefCell::new(Vec::new()) };
+    static CONNECTIONS: RefCell<Vec<(Address, Line)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An object of a manager, by the numbers that it is found by.
@@ -72,13 +73,13 @@ fn read<R: DeserializeOwned>(answer: &[u8]) -> Result<R> {
 }
 
 fn exchange(address: Address, message: &Message) -> Result<Message> {
-    let mut socket = match take(address) {
-        Some(socket) => socket,
+    let mut line = match take(address) {
+        Some(line) => line,
         None => connect(address)?,
     };
     // After an error nobody knows whose the next answer is, so the connection ends.
-    let answer = socket.send(message).and_then(|()| socket.receive()).map_err(gone)?;
-    give_back(address, socket);
+    let answer = line.exchange(message).map_err(gone)?;
+    give_back(address, line);
     Ok(answer)
 }
 
@@ -90,8 +91,8 @@ fn gone(error: Error) -> Error {
     }
 }
 
-fn take(address: Address) -> Option<Socket> {
-    let take = |connections: &RefCell<Vec<(Address, Socket)>>| {
+fn take(address: Address) -> Option<Line> {
+    let take = |connections: &RefCell<Vec<(Address, Line)>>| {
         let mut connections = connections.borrow_mut();
         let at = connections.iter().position(|(of, _)| *of == address)?;
         Some(connections.swap_remove(at).1)
@@ -100,11 +101,11 @@ fn take(address: Address) -> Option<Socket> {
     CONNECTIONS.try_with(take).ok().flatten()
 }
 
-fn give_back(address: Address, socket: Socket) {
-    let _ = CONNECTIONS.try_with(|connections| connections.borrow_mut().push((address, socket)));
+fn give_back(address: Address, line: Line) {
+    let _ = CONNECTIONS.try_with(|connections| connections.borrow_mut().push((address, line)));
 }
 
-fn connect(address: Address) -> Result<Socket> {
+fn connect(address: Address) -> Result<Line> {
     forget_the_dead();
     let refused = |error| Error::from(crate::Error::os("cannot connect to", address, error));
     let stream = match address.socket().and_then(|address| UnixStream::connect_addr(&address)) {
@@ -118,13 +119,13 @@ fn connect(address: Address) -> Result<Socket> {
     let mut socket = Socket::from_fd(stream.into());
     // The server greets: it may be out of descriptors or threads.
     read::<()>(&socket.receive().map_err(gone)?.bytes)?;
-    Ok(socket)
+    Ok(Line::new(socket))
 }
 
 /// Drops the connections to managers that are gone, which nobody will use again.
 fn forget_the_dead() {
-    let is_alive = |socket: &Socket| look(socket.as_fd(), Interest::HangUp).is_ok_and(|it| !it.hung_up);
-    let _ = CONNECTIONS.try_with(|all| all.borrow_mut().retain(|(_, socket)| is_alive(socket)));
+    let is_alive = |line: &Line| look(line.socket.as_fd(), Interest::HangUp).is_ok_and(|it| !it.hung_up);
+    let _ = CONNECTIONS.try_with(|all| all.borrow_mut().retain(|(_, line)| is_alive(line)));
 }
 
 /// The encoding of a value that is kept at the server.
