@@ -2,6 +2,7 @@
 
 mod controller;
 mod memory;
+mod objects;
 mod pool;
 mod process;
 mod sync;

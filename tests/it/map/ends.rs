@@ -16,7 +16,7 @@ fn a_timeout_ends_the_whole_group() {
     let sandbox = Sandbox::new();
     let args =
         ["--timeout", "300ms", "--grace", "50ms", "-w", "2", "--", "sh", "-c", FAMILY, "sh", "{}", ":::", "a", "b"];
-    let run = fed(&sandbox, args, b"").exited(2);
+    let run = fed(&sandbox, args, b"").exited(1);
     assert!(pids(&sandbox, "pids", 6).into_iter().all(is_gone));
     run.said("job 1 (a) failed: it took longer than 300ms (killed by SIGTERM)").said("2 of 2 jobs failed");
     // What is in time is left alone.
