@@ -24,6 +24,8 @@ struct Inner {
 enum Cause {
     Os(io::Error),
     Text(String),
+    /// Everything is said in `what`.
+    Told,
 }
 
 impl Error {
@@ -35,6 +37,11 @@ impl Error {
     /// A refusal that has no error number: `what` is impossible on `object` because of `why`.
     pub fn refused(what: impl Into<Cow<'static, str>>, object: impl fmt::Display, why: impl Into<String>) -> Self {
         Self::build(what.into(), object, Cause::Text(why.into()))
+    }
+
+    /// An error of another process, by the line that it prints there.
+    pub(crate) fn told(line: String) -> Self {
+        Self::build(line.into(), "", Cause::Told)
     }
 
     fn build(what: Cow<'static, str>, object: impl fmt::Display, cause: Cause) -> Self {
@@ -53,7 +60,7 @@ impl Error {
     pub fn raw_os_error(&self) -> Option<i32> {
         match &self.0.cause {
             Cause::Os(cause) => cause.raw_os_error(),
-            Cause::Text(_) => None,
+            Cause::Text(_) | Cause::Told => None,
         }
     }
 }
@@ -68,6 +75,7 @@ impl fmt::Display for Error {
         match cause {
             Cause::Os(cause) => write!(f, ": {}", errno_text(cause))?,
             Cause::Text(why) => write!(f, ": {}", OneLine::text(why))?,
+            Cause::Told => {}
         }
         match hint {
             Some(hint) => write!(f, "; {hint}"),
@@ -86,7 +94,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0.cause {
             Cause::Os(cause) => Some(cause),
-            Cause::Text(_) => None,
+            Cause::Text(_) | Cause::Told => None,
         }
     }
 }

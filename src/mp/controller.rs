@@ -22,6 +22,15 @@ impl fmt::Display for BatchId {
     }
 }
 
+/// The results of a batch of jobs, in the order of the jobs.
+#[derive(Debug)]
+pub struct BatchResults<R> {
+    /// Which batch.
+    pub id: BatchId,
+    /// What the task returned for each job.
+    pub results: Vec<Result<R>>,
+}
+
 /// What a process for a single job gave, and who it was.
 #[derive(Debug)]
 pub struct ProcessResult<R> {
@@ -91,8 +100,8 @@ type Log = Box<dyn FnMut(&ControllerEvent) + Send>;
 ///     controller.pool(2)?;
 ///     let batch = controller.use_pool([(4.0, 2.0), (12.0, 3.0)])?;
 ///     let results = controller.results();
-///     assert_eq!(results[0].0, batch);
-///     assert_eq!(results[0].1[1].as_ref().unwrap(), &4.0);
+///     assert_eq!(results[0].id, batch);
+///     assert_eq!(results[0].results[1].as_ref().unwrap(), &4.0);
 ///     controller.use_process((5.0, 2.0))?;
 ///     assert_eq!(controller.process_results()[0].result.as_ref().unwrap(), &2.5);
 ///     controller.quit();
@@ -105,8 +114,9 @@ pub struct Controller<A, R> {
     /// Batches whose results were not retrieved, and how many of their jobs the channel has not told of.
     pending: Vec<(Batch<R>, usize)>,
     /// Tells of each job of a pending batch that is done.
-    done: (Sender<(usize, usize)>, Receiver<(usize, usize)>),
-    results: VecDeque<(BatchId, Vec<Result<R>>)>,
+    teller: Sender<(usize, usize)>,
+    done: Receiver<(usize, usize)>,
+    results: VecDeque<BatchResults<R>>,
     running: Vec<Process<R>>,
     ended: Vec<Worker>,
     log: Option<Log>,
@@ -122,13 +132,14 @@ impl<A, R> Controller<A, R> {
     /// A controller of `task`, without a pool.
     #[must_use]
     pub fn new(task: Task<A, R>) -> Self {
-        let (pending, results) = (Vec::new(), VecDeque::new());
+        let (teller, done) = mpsc::channel();
         Self {
             task,
             pool: None,
-            pending,
-            done: mpsc::channel(),
-            results,
+            pending: Vec::new(),
+            teller,
+            done,
+            results: VecDeque::new(),
             running: Vec::new(),
             ended: Vec::new(),
             log: None,
@@ -194,7 +205,7 @@ impl<A, R> Controller<A, R> {
     }
 
     /// Takes the results out that were retrieved last and not taken yet.
-    pub fn pop_results(&mut self) -> Option<(BatchId, Vec<Result<R>>)> {
+    pub fn pop_results(&mut self) -> Option<BatchResults<R>> {
         self.results.pop_back()
     }
 
@@ -251,7 +262,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
     pub fn use_pool<I: Args<A>>(&mut self, jobs: impl IntoIterator<Item = I>) -> Result<BatchId> {
         let batch = self.existing()?.batch(jobs)?;
         let (id, jobs) = (BatchId(batch.id()), batch.len());
-        batch.watch(self.done.0.clone(), batch.id() as usize);
+        batch.watch(self.teller.clone(), batch.id() as usize);
         self.pending.push((batch, jobs));
         self.note(&ControllerEvent::Submitted(id, jobs));
         Ok(id)
@@ -259,7 +270,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
 
     /// Waits for all pending batches, and gives their results in the order in which the batches were done.
     /// [`retrieve`](Self::retrieve) keeps them instead.
-    pub fn results(&mut self) -> Vec<(BatchId, Vec<Result<R>>)> {
+    pub fn results(&mut self) -> Vec<BatchResults<R>> {
         std::iter::from_fn(|| self.next_batch()).collect()
     }
 
@@ -272,7 +283,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
     }
 
     /// Waits for the next pending batch to be done; none if there is no pending one.
-    fn next_batch(&mut self) -> Option<(BatchId, Vec<Result<R>>)> {
+    fn next_batch(&mut self) -> Option<BatchResults<R>> {
         let place = loop {
             if self.pending.is_empty() {
                 return None;
@@ -280,7 +291,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
             if let Some(place) = self.pending.iter().position(|(_, awaited)| *awaited == 0) {
                 break place;
             }
-            let (number, _) = self.done.1.recv().ok()?;
+            let (number, _) = self.done.recv().ok()?;
             // A batch that was taken out is nobody's concern here.
             if let Some((_, awaited)) = self.pending.iter_mut().find(|(batch, _)| batch.id() as usize == number) {
                 *awaited -= 1;
@@ -294,7 +305,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
             self.note(&ControllerEvent::JobFailed(id, *job, error.clone()));
         }
         self.note(&ControllerEvent::Retrieved(id, failures.len()));
-        Some((id, results))
+        Some(BatchResults { id, results })
     }
 
     /// Starts a process for one job. It does not wait.
@@ -328,7 +339,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
 
     /// Waits for all work and ends all processes. The results that were not retrieved are given, as by
     /// [`results`](Self::results) and [`process_results`](Self::process_results).
-    pub fn quit(mut self) -> (Vec<(BatchId, Vec<Result<R>>)>, Vec<ProcessResult<R>>) {
+    pub fn quit(mut self) -> (Vec<BatchResults<R>>, Vec<ProcessResult<R>>) {
         let left = (self.results(), self.process_results());
         self.end();
         left

@@ -45,8 +45,9 @@ impl fmt::Display for Panic {
 
 /// Why another process did not give what it was asked for.
 ///
-/// It can be cloned, because one failure may concern many: all jobs of a pool that is gone, say. It prints as one line.
-#[derive(Clone, Debug)]
+/// It can be cloned, because one failure may concern many: all jobs of a pool that is gone, say. It prints as one line. It
+/// can be what a task returns; an error of the system then arrives as the line that it prints.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Error {
     /// The function panicked. The process itself may live on.
@@ -76,7 +77,7 @@ pub enum Error {
     /// The request makes no sense for the object: an index beyond its end, a type that it does not have.
     Refused(String),
     /// The system refused.
-    System(Arc<crate::Error>),
+    System(#[serde(with = "as_line")] Arc<crate::Error>),
 }
 
 impl Error {
@@ -131,5 +132,36 @@ impl std::error::Error for Error {
 impl From<crate::Error> for Error {
     fn from(error: crate::Error) -> Self {
         Self::System(Arc::new(error))
+    }
+}
+
+mod as_line {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(error: &Arc<crate::Error>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(error)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<crate::Error>, D::Error> {
+        String::deserialize(deserializer).map(|line| Arc::new(crate::Error::told(line)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mp::wire;
+
+    #[test]
+    fn an_error_reads_the_same_in_another_process() {
+        let system = crate::Error::refused("cannot open", "a\nb", "it is no file").hint("make one");
+        let worker = Worker { name: "w".to_owned(), pid: 7 };
+        for error in [Error::System(Arc::new(system)), Error::Signalled(worker, 9), Error::TimedOut] {
+            let mut bytes = Vec::new();
+            wire::encode(&error, &mut bytes).unwrap();
+            assert_eq!(wire::decode::<Error>(&bytes).unwrap().to_string(), error.to_string());
+        }
     }
 }

@@ -16,7 +16,7 @@ mod testing;
 mod timer;
 mod wire;
 
-pub use controller::{BatchId, Controller, ControllerEvent, ProcessResult};
+pub use controller::{BatchId, BatchResults, Controller, ControllerEvent, ProcessResult};
 pub use error::{Error, Panic, Result, Worker};
 pub use memory::{
     Array, ArrayGuard, Atomic, BytesGuard, Integer, Item, Plain, SharedList, SharedMemory, ShmScope, Typecode,
@@ -28,8 +28,8 @@ pub use objects::{
     RLockProxyGuard, SemaphoreProxy, ValueProxy,
 };
 pub use pipe::{Connection, Receiver, ReceiverIntoIter, ReceiverIter, Sender, channel, pipe};
-pub use pool::{AsCompleted, Batch, Job, Pool, as_completed};
-pub use process::{Builder, Current, Process, children, current, init, join_all, wait_any};
+pub use pool::{AsCompleted, Batch, Imap, ImapUnordered, Job, Pool, PoolBuilder, WorkerStats, as_completed};
+pub use process::{Current, Process, ProcessBuilder, children, current, init, join_all, wait_any};
 pub use sync::{
     Barrier, Condition, Event, Lock, LockGuard, OwnerDied, Permit, RLock, RLockGuard, Semaphore, TryLockError,
 };

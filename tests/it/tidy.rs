@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The only files that may hold `unsafe`, with what they need it for in their own comments.
-const UNSAFE: [&str; 14] = [
+const UNSAFE: [&str; 15] = [
     "src/channel/shm/segment.rs",
     "src/count/kernel/avx2.rs",
     "src/count/kernel/avx512.rs",
     "src/count/kernel/mod.rs",
+    "src/mp/task/registry.rs",
     "src/sys/child.rs",
     "src/sys/fd.rs",
     "src/sys/handle.rs",
@@ -121,7 +122,7 @@ fn only_the_program_speaks() {
     for source in sources("src") {
         for line in source.code() {
             for word in ["println!", "eprint", "print!(", "process::exit", "clap::"] {
-                let is_last_word = source.path == "src/sys/signal.rs" && line.contains("process::exit");
+                let is_last_word = source.path.starts_with("src/sys/") && line.contains("std::process::exit");
                 assert!(!line.contains(word) || is_last_word, "{}: {line}", source.path);
             }
         }

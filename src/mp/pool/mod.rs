@@ -24,11 +24,11 @@ use crate::mp::Result;
 use crate::mp::task::{Args, Task};
 
 pub use batch::{AsCompleted, Batch, Job, as_completed};
-pub use builder::Builder;
+pub use builder::PoolBuilder;
 use collector::Shared;
 pub use imap::{Imap, ImapUnordered};
 use outcome::Jobs;
-pub use stats::Stats;
+pub use stats::WorkerStats;
 
 /// Worker processes that run one task for many arguments. `A` is the tuple of arguments and `R` the result.
 ///
@@ -60,7 +60,7 @@ pub struct Pool<A, R> {
     types: PhantomData<fn(A) -> R>,
 }
 
-/// How a pool works; made by [`Builder`].
+/// How a pool works; made by [`PoolBuilder`].
 #[derive(Clone, Debug)]
 struct Options {
     task: &'static str,
@@ -76,8 +76,8 @@ struct Options {
 impl<A, R> Pool<A, R> {
     /// A pool of processes that run `task`, still to be built.
     #[allow(clippy::new_ret_no_self, reason = "a pool starts processes, so there is more to say before it is made")]
-    pub fn new(task: Task<A, R>) -> Builder<A, R> {
-        Builder::new(task)
+    pub fn new(task: Task<A, R>) -> PoolBuilder<A, R> {
+        PoolBuilder::new(task)
     }
 
     /// How many workers it has, or will have as soon as those are replaced that died.
@@ -94,7 +94,7 @@ impl<A, R> Pool<A, R> {
 
     /// What each worker has done so far.
     #[must_use]
-    pub fn stats(&self) -> Vec<Stats> {
+    pub fn stats(&self) -> Vec<WorkerStats> {
         self.shared.stats()
     }
 

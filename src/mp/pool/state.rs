@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::mp::pool::crew::{Flight, Member, Span};
 use crate::mp::pool::outcome::Jobs;
-use crate::mp::pool::{Options, Stats};
+use crate::mp::pool::{Options, WorkerStats};
 use crate::mp::wire::Message;
 use crate::mp::{Error, Result};
 
@@ -31,7 +31,7 @@ pub(super) struct State {
     /// Ends of workers since a job was done.
     futile: u32,
     /// What those workers did that are gone.
-    former: Vec<Stats>,
+    former: Vec<WorkerStats>,
 }
 
 /// A job that is done, for the callback.
@@ -76,8 +76,8 @@ impl State {
     }
 
     /// What each worker has done, also of those that are gone.
-    pub(super) fn stats(&self) -> Vec<Stats> {
-        self.former.iter().cloned().chain(self.crew.iter().map(|it| Stats::of(it, true))).collect()
+    pub(super) fn stats(&self) -> Vec<WorkerStats> {
+        self.former.iter().cloned().chain(self.crew.iter().map(|it| WorkerStats::of(it, true))).collect()
     }
 
     pub(super) fn add(&mut self, jobs: &Arc<Jobs>) -> Result<()> {
@@ -189,7 +189,7 @@ impl State {
         if cause.is_some() {
             member.kill();
         }
-        self.former.push(Stats::of(&member, false));
+        self.former.push(WorkerStats::of(&member, false));
         self.futile += u32::from(member.answered == 0);
         let (error, flights, begun) = member.bury();
         let lost: Vec<Done> = flights

@@ -36,7 +36,8 @@ impl<A, R> Task<A, R> {
         self.entry.name()
     }
 
-    pub(crate) fn entry(&self) -> &'static Entry {
+    #[cfg(test)]
+    fn entry(&self) -> &'static Entry {
         self.entry
     }
 
