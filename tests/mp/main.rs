@@ -2,6 +2,7 @@
 
 mod pool;
 mod process;
+mod queue;
 
 ipcpipe::init_before_main!();
 
