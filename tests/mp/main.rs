@@ -5,6 +5,7 @@ mod memory;
 mod objects;
 mod pool;
 mod process;
+mod queue;
 mod sync;
 
 ipcpipe::init_before_main!();
