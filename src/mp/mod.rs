@@ -7,6 +7,7 @@ mod memory;
 mod pipe;
 mod pool;
 mod process;
+mod queue;
 mod socket;
 mod sync;
 mod task;
@@ -23,6 +24,7 @@ pub use memory::{
 pub use pipe::{Connection, Receiver, ReceiverIntoIter, ReceiverIter, Sender, channel, pipe};
 pub use pool::{AsCompleted, Batch, Job, Pool, as_completed};
 pub use process::{Builder, Current, Process, children, current, init, join_all, wait_any};
+pub use queue::{Iter as QueueIter, Queue};
 pub use sync::{
     Barrier, Condition, Event, Lock, LockGuard, OwnerDied, Permit, RLock, RLockGuard, Semaphore, TryLockError,
 };

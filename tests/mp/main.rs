@@ -3,6 +3,7 @@
 mod controller;
 mod pool;
 mod process;
+mod queue;
 
 ipcpipe::init_before_main!();
 

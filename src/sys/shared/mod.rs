@@ -10,11 +10,13 @@ pub(crate) mod mutex;
 pub(crate) mod named;
 pub(crate) mod object;
 pub(crate) mod region;
+pub(crate) mod spill;
 
 pub(crate) use guarded::{Guarded, Held};
 pub(crate) use mutex::{Acquired, Kind, MutexGuard, SharedMutex};
 pub(crate) use object::{Object, Shape};
 pub(crate) use region::Region;
+pub(crate) use spill::Spill;
 
 use std::time::{Duration, Instant};
 
