@@ -4,6 +4,7 @@ mod controller;
 mod error;
 mod handed;
 mod memory;
+mod objects;
 mod pipe;
 mod pool;
 mod process;
@@ -21,6 +22,11 @@ pub use memory::{
     Array, ArrayGuard, Atomic, BytesGuard, Integer, Item, Plain, SharedList, SharedMemory, ShmScope, Typecode,
     Unlocked, Value, ValueGuard,
 };
+pub use objects::{
+    ArrayProxy, BarrierProxy, ConditionProxy, DictProxy, EventProxy, ListProxy, LockProxy, LockProxyError,
+    LockProxyGuard, Manager, Map, NamespaceProxy, PermitProxy, Proxy, QueueProxy, QueueProxyIter, RLockProxy,
+    RLockProxyGuard, SemaphoreProxy, ValueProxy,
+};
 pub use pipe::{Connection, Receiver, ReceiverIntoIter, ReceiverIter, Sender, channel, pipe};
 pub use pool::{AsCompleted, Batch, Job, Pool, as_completed};
 pub use process::{Builder, Current, Process, children, current, init, join_all, wait_any};
@@ -28,7 +34,7 @@ pub use queue::{Iter as QueueIter, Queue};
 pub use sync::{
     Barrier, Condition, Event, Lock, LockGuard, OwnerDied, Permit, RLock, RLockGuard, Semaphore, TryLockError,
 };
-pub use task::{Args, Task, TaskFn};
+pub use task::{Args, Task, TaskFn, Update};
 
 /// What the macros write into the code of others.
 #[doc(hidden)]
