@@ -8,6 +8,7 @@ mod audience;
 mod performer;
 
 use ipcpipe::mp;
+use serde::Serialize;
 
 use super::Status;
 use super::count::Ended;
@@ -49,7 +50,22 @@ macro_rules! demos {
 demos! {
     "spawn" spawn "every process is this program started anew, so it inherits no variable",
     "kill" kill "a process that takes too long is asked to end",
+    "daemon" daemon "a process in the background ends with the one who started it, however that ends",
+    "non-daemon" non_daemon "a process runs to its end, and the program waits for it",
+    "struct" struct_ "fields of a struct go to another process, and a method runs there",
+    "process-shm" process_shm "a child adds 1 to ten numbers in shared memory",
+    "process-queue" process_queue "one process puts messages into a queue, another gets them",
     "thread-list" thread_list "two threads append to one list",
+    "thread-queue" thread_queue "one thread sends messages, another receives them",
+    "pipe" pipe "parent and child send each other values of two types",
+    "pool" pool "two processes work off a list of jobs",
+    "value" value "two processes count in one variable, without and with its lock",
+    "shared-list" shared_list "a list of mixed items in shared memory, changed by another process",
+    "lock" lock "one process at a time, and what becomes of a lock whose holder is killed",
+    "semaphore" semaphore "five processes, of which two at a time may do something",
+    "condition" condition "a process waits until another one has changed something",
+    "manager" manager "a server process keeps objects that others share",
+    "pipeline" pipeline "conv, log, stat and report, four processes that pass numbers on",
 }
 
 /// Runs, lists or prints demos, as `args` say. `place` is the file and line that asked for it.
@@ -67,21 +83,50 @@ pub(crate) fn run(args: &DemoArgs, options: &Options, place: Option<&str>) -> Re
 
 /// A line for each demo.
 fn list(options: &Options) -> String {
-    let line = |Demo { name, about, .. }: &Demo| match options.format {
-        Some(Form::Json) => line_of(&serde_json::json!({ "v": 1, "type": "demo", "name": name, "about": about })),
-        _ => format!("{name:14}  {about}\n"),
+    let line = |demo: &Demo| match options.format {
+        Some(Form::Json) => Record { about: Some(demo.about), ..Record::of(demo) }.line(),
+        _ => format!("{:14}  {}\n", demo.name, demo.about),
     };
     DEMOS.iter().map(line).collect()
 }
 
 /// The text of a demo.
-fn source(Demo { name, source, .. }: &Demo, options: &Options) -> String {
+fn source(demo: &Demo, options: &Options) -> String {
     match options.format {
-        Some(Form::Json) => line_of(&serde_json::json!({ "v": 1, "type": "demo", "name": name, "source": source })),
-        _ => (*source).to_owned(),
+        Some(Form::Json) => Record { source: Some(demo.source), ..Record::of(demo) }.line(),
+        _ => demo.source.to_owned(),
     }
 }
 
-fn line_of(object: &serde_json::Value) -> String {
-    format!("{object}\n")
+/// What a program is told of a demo: what there is to say, in this order.
+#[derive(Debug, Default, Serialize)]
+struct Record<'a> {
+    v: u8,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elapsed_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<Vec<String>>,
+}
+
+impl<'a> Record<'a> {
+    fn of(demo: &'a Demo) -> Self {
+        Self { v: 1, kind: "demo", name: demo.name, ..Self::default() }
+    }
+
+    fn line(&self) -> String {
+        let mut line = serde_json::to_string(self).expect("text and numbers always serialize");
+        line.push('\n');
+        line
+    }
 }

@@ -13,7 +13,7 @@ use ipcpipe::sys::signal::{self, Signals};
 use ipcpipe::sys::wait::{self, Interest};
 
 use super::performer::{CURTAIN, Curtain};
-use super::{Demo, line_of};
+use super::{Demo, Record};
 use crate::manager::Status;
 use crate::manager::count::Ended;
 use crate::manager::grammar::{Form, Options};
@@ -155,21 +155,17 @@ impl Show<'_> {
 
     /// Shows what came of the demo; false if it failed.
     fn end(self) -> Result<bool, Lost> {
-        let name = self.demo.name;
         let gone = || Curtain { result: Err("it ended without a result".to_owned()), elapsed: Duration::ZERO };
         let Curtain { result, elapsed } = self.performance.curtain.unwrap_or_else(gone);
-        let succeeded = result.is_ok();
+        let (demo, succeeded) = (self.demo, result.is_ok());
         if self.options.format == Some(Form::Json) {
-            let (key, text) = result.map_or_else(|error| ("error", error), |result| ("result", result));
-            let (elapsed_s, lines) = (elapsed.as_secs_f64(), self.performance.lines);
-            let object = serde_json::json!({
-                "v": 1, "type": "demo", "name": name, "elapsed_s": elapsed_s, key: text, "lines": lines,
-            });
-            write(line_of(&object).as_bytes())?;
+            let (result, error) = result.map_or_else(|error| (None, Some(error)), |result| (Some(result), None));
+            let (elapsed_s, lines) = (Some(elapsed.as_secs_f64()), Some(self.performance.lines));
+            write(Record { elapsed_s, result, error, lines, ..Record::of(demo) }.line().as_bytes())?;
         } else {
             match result {
-                Ok(result) => write(format!("{name}: {result} in {}\n", time(elapsed)).as_bytes())?,
-                Err(error) => complain(self.place, format!("demo {name}: {error}")),
+                Ok(result) => write(format!("{}: {result} in {}\n", demo.name, time(elapsed)).as_bytes())?,
+                Err(error) => complain(self.place, format!("demo {}: {error}", demo.name)),
             }
         }
         Ok(succeeded)

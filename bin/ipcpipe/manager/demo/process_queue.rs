@@ -1,0 +1,55 @@
+//! process-queue: one process puts messages into a queue, another gets them.
+
+use ipcpipe::mp::{Process, Queue, Result};
+use ipcpipe::task;
+
+use super::say;
+
+fn sender(queue: Queue<String>) -> Result<()> {
+    for i in 0..10 {
+        queue.put(&format!("Message {i}"))?;
+    }
+    // The messages are in shared memory now: this process may end, whether anybody has got them or not.
+    say!("has sent 10 messages and ends");
+    Ok(())
+}
+
+fn receiver(queue: Queue<String>) -> Result<u32> {
+    let mut received = 0;
+    loop {
+        let message = queue.get()?;
+        if message == "END" {
+            return Ok(received);
+        }
+        say!("received {message}");
+        received += 1;
+    }
+}
+
+/// The same without a message that means the end: the loop ends when the queue is closed and empty.
+fn iterator(queue: Queue<String>) -> usize {
+    queue.iter().count()
+}
+
+pub(super) fn run() -> Result<String> {
+    // It has room for 4: a sender who is faster than the receiver waits for him.
+    let queue = Queue::bounded(4)?;
+    let sends = Process::spawn(task!(sender), queue.clone())?;
+    let receives = Process::spawn(task!(receiver), queue.clone())?;
+    sends.join()??;
+    queue.put(&"END".to_owned())?;
+    let received = receives.join()??;
+
+    // END works for one receiver; for many it takes as many of them, and nobody may die before he got his.
+    // close() ends all receivers at once.
+    let receivers: Vec<_> = (0..2).map(|_| Process::spawn(task!(iterator), queue.clone())).collect::<Result<_>>()?;
+    for i in 0..10 {
+        queue.put(&format!("Message {i}"))?;
+    }
+    queue.close();
+    for receiver in receivers {
+        let name = receiver.name().to_owned();
+        say!("{name} got {} of 10 messages until close", receiver.join()?);
+    }
+    Ok(format!("{received} messages in order, then END"))
+}
