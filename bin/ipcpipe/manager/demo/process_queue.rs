@@ -1,5 +1,8 @@
 //! process-queue: one process puts messages into a queue, another gets them.
 
+use std::thread;
+use std::time::Duration;
+
 use ipcpipe::mp::{Process, Queue, Result};
 use ipcpipe::task;
 
@@ -28,7 +31,7 @@ fn receiver(queue: Queue<String>) -> Result<u32> {
 
 /// The same without a message that means the end: the loop ends when the queue is closed and empty.
 fn iterator(queue: Queue<String>) -> usize {
-    queue.iter().count()
+    queue.iter().inspect(|_| thread::sleep(Duration::from_millis(1))).count()
 }
 
 pub(super) fn run() -> Result<String> {
@@ -40,8 +43,8 @@ pub(super) fn run() -> Result<String> {
     queue.put(&"END".to_owned())?;
     let received = receives.join()??;
 
-    // END works for one receiver; for many it takes as many of them, and nobody may die before he got his.
-    // close() ends all receivers at once.
+    // END works for one receiver; many need as many of them, and nobody may take two. close() ends all at once. What Python
+    // has besides, join_thread() and cancel_join_thread(), has nothing to do here: no thread stands behind the queue.
     let receivers: Vec<_> = (0..2).map(|_| Process::spawn(task!(iterator), queue.clone())).collect::<Result<_>>()?;
     for i in 0..10 {
         queue.put(&format!("Message {i}"))?;

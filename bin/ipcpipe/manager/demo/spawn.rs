@@ -1,6 +1,7 @@
 //! spawn: every process is this program started anew.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Instant;
 
 use ipcpipe::mp::{self, Process, Result};
 use ipcpipe::task;
@@ -25,5 +26,10 @@ pub(super) fn run() -> Result<String> {
     // The results come in the order of the processes.
     let squares: Vec<u32> = mp::join_all(processes).into_iter().collect::<Result<_>>()?;
     say!("results {squares:?}");
+
+    // Python's spawn has to start an interpreter and to import the program; 75 ms are usual.
+    let began = Instant::now();
+    Process::spawn(task!(|| ()), ())?.join()?;
+    say!("one more, which does nothing, took {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
     Ok(format!("{} processes started, run and joined", squares.len()))
 }
