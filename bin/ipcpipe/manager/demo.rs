@@ -16,8 +16,8 @@ use super::grammar::{DemoArgs, Form, Options};
 use super::session::Lost;
 use super::view::write;
 
-pub(crate) use self::performer::{PerformerArgs, run as perform};
 use self::performer::say;
+pub(crate) use self::performer::{PerformerArgs, run as perform};
 
 /// A technique that can be shown.
 #[derive(Debug)]
