@@ -15,7 +15,6 @@ use zerocopy::FromBytes as _;
 
 use super::Plain;
 use super::block::handle;
-use super::shared_memory;
 use crate::mp::sync::{OwnerDied, TryLockError, with_deadline, without_deadline};
 use crate::mp::wire::Handle;
 use crate::mp::{Error, Result};
@@ -213,7 +212,7 @@ impl<'de, T: Plain> Deserialize<'de> for Array<T> {
         let open = || {
             let file = file.into_fd()?;
             if is_view {
-                let shared = Guarded::check(Region::open_file(file)?, shared_memory::KIND, Some(1))?;
+                let shared = Guarded::check(Region::open_file(file)?, super::shared_memory::KIND, Some(1))?;
                 return Self::view(&Arc::new(shared), len);
             }
             let () = Self::FITS;

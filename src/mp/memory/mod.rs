@@ -11,12 +11,12 @@ mod typecode;
 mod unlocked;
 mod value;
 
+pub use self::shared_memory::{BytesGuard, SharedMemory};
 pub use array::{Array, ArrayGuard};
 pub use item::Item;
 pub use list::SharedList;
 pub use plain::Plain;
 pub use scope::ShmScope;
-pub use shared_memory::{BytesGuard, SharedMemory};
 pub use typecode::Typecode;
 pub use unlocked::{Atomic, Integer, Unlocked};
 pub use value::{Value, ValueGuard};
