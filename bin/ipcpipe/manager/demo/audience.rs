@@ -115,7 +115,7 @@ impl Show<'_> {
             let ready = wait::wait(fds, deadline);
             let failed = |error| Trouble::Failed(Error::os("cannot wait for", "the demo", error));
             let [said, signalled, ended] = ready.map_err(failed)?;
-            for signal in signals.take().into_iter().filter(|_| signalled.any()) {
+            for signal in if signalled.any() { signals.take() } else { Vec::new() } {
                 group.signal(if stopped_by.is_some() { signal::KILL } else { signal::TERM });
                 stopped_by.get_or_insert(signal as i32);
                 deadline = wait::deadline_in(GRACE);
