@@ -9,7 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
-use ipcpipe::mp::{self, DictProxy, Error, EventProxy, ListProxy, LockProxy, Manager, Process, QueueProxy, ValueProxy};
+use ipcpipe::mp::{
+    self, DictProxy, Error, ListProxy, LockProxy, Manager, Process, QueueProxy, SemaphoreProxy, ValueProxy,
+};
 use ipcpipe::task;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -20,7 +22,7 @@ fn kill_server(manager: &Manager) {
 }
 
 fn kill(pid: u32) {
-    let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
+    let killed = Command::new("sh").args(["-c", &format!("kill -KILL {pid}")]).status().unwrap();
     assert!(killed.success());
 }
 
@@ -51,7 +53,8 @@ fn b13_a_manager_serves_many_processes() {
     let mut names: Vec<_> = processes.iter().map(|process| process.name().to_owned()).collect();
     mp::join_all(processes).into_iter().for_each(|done| done.unwrap());
     let mut found = list.to_vec().unwrap();
-    (names.sort(), found.sort());
+    names.sort();
+    found.sort();
     assert_eq!(found, names);
     let lengths = dict.to_map::<std::collections::BTreeMap<_, _>>().unwrap();
     assert_eq!(lengths.into_keys().collect::<Vec<_>>(), names);
@@ -78,8 +81,8 @@ fn b13_the_end_of_the_manager_is_an_error_and_no_hang() {
         ready.put(&2).unwrap();
         queue.get().unwrap_err().to_string()
     }
-    let manager = Manager::start().unwrap();
-    let (lock, queue, ready) = (manager.lock().unwrap(), manager.queue(1).unwrap(), manager.queue(9).unwrap());
+    let (manager, other) = (Manager::start().unwrap(), Manager::start().unwrap());
+    let (lock, queue, ready) = (manager.lock().unwrap(), manager.queue(1).unwrap(), other.queue(2).unwrap());
     let guard = lock.lock().unwrap();
     let mut first = Process::spawn(task!(wait_for_lock), (lock.clone(), ready.clone())).unwrap();
     let mut second = Process::spawn(task!(wait_for_item), (queue.clone(), ready.clone())).unwrap();
@@ -199,41 +202,59 @@ fn a_client_of_another_user_is_refused() {
 
 #[test]
 fn a_server_out_of_descriptors_says_so_and_lives() {
-    fn crowd(first: ListProxy<u64>, more: EventProxy) -> (usize, String) {
-        // Half of them so that this process itself has enough.
-        let mut told = None;
-        let mut served = 0;
-        std::thread::scope(|scope| {
-            let (sender, answers) = std::sync::mpsc::channel();
-            for _ in 0..40 {
-                let (sender, first, more) = (sender.clone(), &first, &more);
-                scope.spawn(move || {
-                    let answer = first.push(&1);
-                    sender.send(answer.map_err(|error| error.to_string())).unwrap();
-                    let _ = more.wait();
-                });
-            }
-            for answer in answers.iter().take(40) {
-                match answer {
-                    Ok(()) => served += 1,
-                    Err(why) => told = Some(why),
-                }
-            }
-            more.set().unwrap();
-        });
-        (served, told.unwrap_or_default())
+    const THREADS: usize = 40;
+    let manager = Manager::start().unwrap();
+    let (list, done) = (manager.list::<u64>().unwrap(), manager.event().unwrap());
+    let limit = format!("--pid={}", manager.worker().pid);
+    assert!(Command::new("prlimit").args([&limit, "--nofile=30:30"]).status().unwrap().success());
+    let (sender, answers) = std::sync::mpsc::channel();
+    let answers: Vec<Result<(), Error>> = std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let (sender, list, done) = (sender.clone(), &list, &done);
+            scope.spawn(move || {
+                sender.send(list.push(&1)).unwrap();
+                // Those that are served keep their connections until all are answered.
+                let _ = done.wait();
+            });
+        }
+        let answers = answers.iter().take(THREADS).collect();
+        done.set().unwrap();
+        answers
+    });
+    let (served, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert!((10..30).contains(&served.len()), "{}", served.len());
+    let refused = refused[0].as_ref().unwrap_err().to_string();
+    assert!(refused.contains("cannot serve another thread"), "{refused}");
+    assert_eq!(list.len().unwrap(), served.len());
+}
+
+#[test]
+fn deaths_at_any_moment_leave_everything_usable() {
+    fn work(lock: LockProxy, semaphore: SemaphoreProxy, value: ValueProxy<u64>, queue: QueueProxy<u64>) {
+        loop {
+            let _guard = lock.lock();
+            let _permit = semaphore.acquire().unwrap();
+            value.update(task!(|value: &mut u64| *value += 1), ()).unwrap();
+            queue.put(&1).unwrap();
+            queue.get().unwrap();
+        }
     }
-    fn limited() -> (usize, String, usize) {
-        let manager = Manager::start().unwrap();
-        let (list, more) = (manager.list().unwrap(), manager.event().unwrap());
-        let limit =
-            Command::new("prlimit").args([&format!("--pid={}", manager.worker().pid), "--nofile=30:30"]).status();
-        assert!(limit.unwrap().success());
-        let (served, told) = crowd(list.clone(), more);
-        (served, told, list.len().unwrap())
+    let manager = Manager::start().unwrap();
+    let (lock, semaphore) = (manager.lock().unwrap(), manager.bounded_semaphore(1).unwrap());
+    let (value, queue) = (manager.value(0).unwrap(), manager.queue(2).unwrap());
+    let args = || (lock.clone(), semaphore.clone(), value.clone(), queue.clone());
+    for round in 0..30 {
+        let start = || Process::builder(task!(work), args()).daemon(true).spawn().unwrap();
+        let (mut first, mut second) = (start(), start());
+        let before = value.get().unwrap();
+        // Some rounds end before, some in the middle of it.
+        crate::eventually(|| value.get().unwrap() >= before + round);
+        first.kill();
+        second.kill();
+        // The killed one may leave an item, and that is all.
+        while queue.try_get().is_ok() {}
     }
-    let (served, told, length) = limited();
-    assert!(told.contains("cannot serve another thread"), "{told}");
-    assert!((10..30).contains(&served), "{served}");
-    assert_eq!(length, served);
+    drop(lock.lock_timeout(LONG));
+    drop(lock.lock().unwrap());
+    assert!(semaphore.acquire_timeout(LONG).unwrap().is_some());
 }

@@ -8,7 +8,8 @@ use std::os::unix::net::UnixStream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::protocol::{Address, Failure, New, Operation, Request};
+use super::line::Line;
+use super::protocol::{Address, Bytes, Failure, New, Operation, Request};
 use super::server;
 use crate::mp::socket::Socket;
 use crate::mp::wire::{self, Message};
@@ -18,7 +19,7 @@ use crate::sys::wait::{Interest, look};
 
 thread_local! {
     /// Those of this thread that nobody uses just now.
-    static CONNECTIONS: RefCell<Vec<(Address, Socket)>> = const { RefCell::new(Vec::new()) };
+    static CONNECTIONS: RefCell<Vec<(Address, Line)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An object of a manager, by the numbers that it is found by.
@@ -72,13 +73,13 @@ fn read<R: DeserializeOwned>(answer: &[u8]) -> Result<R> {
 }
 
 fn exchange(address: Address, message: &Message) -> Result<Message> {
-    let mut socket = match take(address) {
-        Some(socket) => socket,
+    let mut line = match take(address) {
+        Some(line) => line,
         None => connect(address)?,
     };
     // After an error nobody knows whose the next answer is, so the connection ends.
-    let answer = socket.send(message).and_then(|()| socket.receive()).map_err(gone)?;
-    give_back(address, socket);
+    let answer = line.exchange(message).map_err(gone)?;
+    give_back(address, line);
     Ok(answer)
 }
 
@@ -90,8 +91,8 @@ fn gone(error: Error) -> Error {
     }
 }
 
-fn take(address: Address) -> Option<Socket> {
-    let take = |connections: &RefCell<Vec<(Address, Socket)>>| {
+fn take(address: Address) -> Option<Line> {
+    let take = |connections: &RefCell<Vec<(Address, Line)>>| {
         let mut connections = connections.borrow_mut();
         let at = connections.iter().position(|(of, _)| *of == address)?;
         Some(connections.swap_remove(at).1)
@@ -100,11 +101,11 @@ fn take(address: Address) -> Option<Socket> {
     CONNECTIONS.try_with(take).ok().flatten()
 }
 
-fn give_back(address: Address, socket: Socket) {
-    let _ = CONNECTIONS.try_with(|connections| connections.borrow_mut().push((address, socket)));
+fn give_back(address: Address, line: Line) {
+    let _ = CONNECTIONS.try_with(|connections| connections.borrow_mut().push((address, line)));
 }
 
-fn connect(address: Address) -> Result<Socket> {
+fn connect(address: Address) -> Result<Line> {
     forget_the_dead();
     let refused = |error| Error::from(crate::Error::os("cannot connect to", address, error));
     let stream = match address.socket().and_then(|address| UnixStream::connect_addr(&address)) {
@@ -118,23 +119,26 @@ fn connect(address: Address) -> Result<Socket> {
     let mut socket = Socket::from_fd(stream.into());
     // The server greets: it may be out of descriptors or threads.
     read::<()>(&socket.receive().map_err(gone)?.bytes)?;
-    Ok(socket)
+    Ok(Line::new(socket))
 }
 
 /// Drops the connections to managers that are gone, which nobody will use again.
 fn forget_the_dead() {
-    let is_alive = |socket: &Socket| look(socket.as_fd(), Interest::HangUp).is_ok_and(|it| !it.hung_up);
-    let _ = CONNECTIONS.try_with(|all| all.borrow_mut().retain(|(_, socket)| is_alive(socket)));
+    let is_alive = |line: &Line| look(line.socket.as_fd(), Interest::HangUp).is_ok_and(|it| !it.hung_up);
+    let _ = CONNECTIONS.try_with(|all| all.borrow_mut().retain(|(_, line)| is_alive(line)));
 }
 
-/// The encoding of a value that is kept at the server, without the descriptors that a message could carry.
+/// The encoding of a value that is kept at the server.
 pub(super) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    wire::encode(value, &mut bytes)?;
-    Ok(bytes)
+    let Message { bytes, fds } = wire::encode_with_handles(value)?;
+    if fds.is_empty() { Ok(bytes) } else { Err(has_descriptors()) }
 }
 
-/// The encodings of `values`, one behind the other, and where each of them ends.
+fn has_descriptors() -> Error {
+    Error::codec("a manager keeps no descriptors, so no object in shared memory either; it has such objects of its own")
+}
+
+/// The encodings of many values, one behind the other, and where each of them ends.
 #[derive(Debug, Default)]
 pub(super) struct Encodings {
     bytes: Vec<u8>,
@@ -142,18 +146,53 @@ pub(super) struct Encodings {
 }
 
 impl Encodings {
-    pub(super) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        wire::encode(value, &mut self.bytes)?;
-        self.ends.push(self.bytes.len());
-        Ok(())
+    pub(super) fn of<T: Serialize>(values: impl IntoIterator<Item = T>) -> Result<Self> {
+        let mut encodings = Self::default();
+        let fds = wire::collect(|| {
+            values.into_iter().try_for_each(|value| {
+                wire::encode(&value, &mut encodings.bytes)?;
+                encodings.ends.push(encodings.bytes.len());
+                Ok(())
+            })
+        })?;
+        if fds.is_empty() { Ok(encodings) } else { Err(has_descriptors()) }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Bytes<'_>> {
         let mut start = 0;
         self.ends.iter().map(move |&end| {
             let piece = &self.bytes[start..end];
             start = end;
-            piece
+            Bytes(piece)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mp::wire::Handle;
+
+    #[test]
+    fn a_value_with_a_descriptor_is_not_kept() {
+        let (file, _) = crate::sys::fd::pipe().unwrap();
+        let handle = Handle::from(file);
+        // Also in a task, around which the descriptors of its answer are collected.
+        wire::collect(|| {
+            assert!(matches!(encoded(&handle), Err(Error::Codec(_))));
+            assert!(matches!(Encodings::of([&handle]), Err(Error::Codec(_))));
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_an_error() {
+        assert!(matches!(read::<u8>(&[]), Err(Error::Codec(_))));
+        assert!(matches!(read::<u8>(&[2, 0]), Err(Error::Codec(_))));
+        assert!(matches!(read::<u8>(&[1, 99]), Err(Error::Codec(_))));
+        assert!(matches!(read::<u8>(&[0, 7, 7]), Err(Error::Codec(_))));
+        assert_eq!(read::<u8>(&[0, 7]).unwrap(), 7);
+        assert!(matches!(read::<u8>(&[1, 1]), Err(Error::TimedOut)));
     }
 }

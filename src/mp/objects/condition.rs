@@ -35,7 +35,7 @@ use crate::mp::{Error, Result};
 ///     let giver = Process::spawn(task!(give), (condition.clone(), ready.clone()))?;
 ///     let guard = condition.lock()?;
 ///     drop(condition.wait_while(guard, || Ok(!ready.get()?))?);
-///     giver.join()?
+///     giver.join()
 /// }
 /// ```
 ///
@@ -151,11 +151,7 @@ impl ConditionProxy {
         // An error says that the lock is not held, but to give it back twice does no harm, so the guard may do so.
         let (notified, has_died) = self.news.call::<(bool, bool)>(wait)?;
         std::mem::forget(guard);
-        match held(LockProxyGuard::of(lock), has_died) {
-            Ok(guard) => Ok((guard, notified)),
-            Err(LockProxyError::OwnerDied(died)) => Err(LockProxyError::OwnerDied(died)),
-            Err(error) => Err(error),
-        }
+        held(LockProxyGuard::of(lock), has_died).map(|guard| (guard, notified))
     }
 }
 

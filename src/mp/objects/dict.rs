@@ -148,12 +148,9 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> DictProxy
     /// # Errors
     /// As said above, and then none is set.
     pub fn extend(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<()> {
-        let (mut keys, mut values) = (Encodings::default(), Encodings::default());
-        for (key, value) in entries {
-            keys.push(&key)?;
-            values.push(&value)?;
-        }
-        self.call(DictOperation::Extend(keys.iter().map(Bytes).zip(values.iter().map(Bytes)).collect()))
+        let (keys, values): (Vec<K>, Vec<V>) = entries.into_iter().unzip();
+        let (keys, values) = (Encodings::of(keys)?, Encodings::of(values)?);
+        self.call(DictOperation::Extend(keys.iter().zip(values.iter()).collect()))
     }
 
     /// Removes all keys.
@@ -190,7 +187,7 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> DictProxy
 
     /// Has the server run `task` on the whole map, a [`HashMap`] or a [`BTreeMap`] as the task wants it, and gives what it
     /// returns. Nobody else sees or changes the map meanwhile. All of it is decoded for that; [`update_key`](
-    /// Self::update_key) decodes one value.
+    /// Self::update_key) decodes one value. What a task may do is said at [`ValueProxy::update`](super::ValueProxy::update).
     ///
     /// # Errors
     /// [`Error::Panicked`](crate::mp::Error::Panicked) when the task panics, and then the map is as before; and those said

@@ -110,7 +110,8 @@ macro_rules! sequence {
             }
 
             /// Has the server run `task` on all elements, and gives what it returns. Nobody else sees or changes them
-            /// meanwhile. All of them are decoded for it; [`update_at`](Self::update_at) decodes one.
+            /// meanwhile. All of them are decoded for it; [`update_at`](Self::update_at) decodes one. What a task may do is said
+            /// at [`ValueProxy::update`](super::ValueProxy::update).
             ///
             /// # Errors
             /// [`Error::Panicked`](crate::mp::Error::Panicked) when the task panics, [`Error::Refused`](
@@ -183,9 +184,7 @@ impl<T: Serialize + DeserializeOwned> ListProxy<T> {
     /// # Errors
     /// As said above, and then none is appended.
     pub fn extend(&self, items: impl IntoIterator<Item = T>) -> Result<()> {
-        let mut encodings = Encodings::default();
-        items.into_iter().try_for_each(|item| encodings.push(&item))?;
-        call(&self.remote, ListOperation::Extend(encodings.iter().map(Bytes).collect()))
+        call(&self.remote, ListOperation::Extend(Encodings::of(items)?.iter().collect()))
     }
 
     /// Removes all elements.

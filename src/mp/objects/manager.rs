@@ -57,6 +57,7 @@ use crate::task;
 /// }
 /// ```
 #[derive(Debug)]
+#[must_use = "dropping the manager ends its server"]
 pub struct Manager {
     server: Process<Result<(), String>>,
     address: Address,
@@ -149,9 +150,7 @@ impl Manager {
     /// # Errors
     /// As said above.
     pub fn array<T: Serialize + DeserializeOwned>(&self, items: impl IntoIterator<Item = T>) -> Result<ArrayProxy<T>> {
-        let mut encodings = Encodings::default();
-        items.into_iter().try_for_each(|item| encodings.push(&item))?;
-        self.create(New::Array(encodings.iter().map(Bytes).collect())).map(ArrayProxy::new)
+        self.create(New::Array(Encodings::of(items)?.iter().collect())).map(ArrayProxy::new)
     }
 
     /// A new namespace without attributes.

@@ -5,6 +5,7 @@ mod client;
 mod condition;
 mod dict;
 mod event;
+mod line;
 mod list;
 mod lock;
 mod manager;

@@ -75,7 +75,7 @@ impl NamespaceProxy {
     }
 
     /// Has the server run `task` on an attribute, and gives what it returns. Nobody else sees or changes the namespace
-    /// meanwhile.
+    /// meanwhile. What a task may do is said at [`ValueProxy::update`](super::ValueProxy::update).
     ///
     /// # Errors
     /// [`Error::Panicked`](crate::mp::Error::Panicked) when the task panics, and then the attribute is as before;

@@ -55,8 +55,9 @@ impl<T: Serialize + DeserializeOwned> ValueProxy<T> {
 
     /// Has the server run `task` on the value, and gives what it returns. Nobody else sees or changes the value meanwhile.
     ///
-    /// The task runs in the server process, so it should be short, and what it does besides (printing, changing statics)
-    /// happens there. It cannot use objects of a manager itself.
+    /// The task runs in the server process, so what it does besides (printing, changing statics) happens there: one that
+    /// does not return holds up all other uses of the object, and one that exits or aborts ends the manager. It cannot use
+    /// objects of a manager itself.
     ///
     /// # Errors
     /// [`Error::Panicked`](crate::mp::Error::Panicked) when the task panics, and then the value is as before; and those

@@ -27,7 +27,7 @@ pub trait TaskFn<A> {
 
 /// In the place of a task's arguments: it is a function `fn(&mut T, ...)`, where `A` is the tuple of those after the first.
 ///
-/// Such a task changes a shared object where that is kept: see `Manager`.
+/// Such a task changes a shared object where that is kept: see [`ValueProxy::update`](crate::mp::ValueProxy::update).
 pub struct Update<T, A>(PhantomData<fn(T, A)>);
 
 impl<T, A> std::fmt::Debug for Update<T, A> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use ipcpipe::mp::{self, ArrayProxy, DictProxy, Error, ListProxy, Lock, Manager, NamespaceProxy, Process, ValueProxy};
+use ipcpipe::mp::{self, ArrayProxy, DictProxy, Error, ListProxy, Manager, NamespaceProxy, Process, ValueProxy};
 use ipcpipe::task;
 
 #[test]
@@ -38,7 +38,8 @@ fn b14_list_and_dict() {
     assert_eq!((dict.remove("c").unwrap(), dict.remove("c").unwrap()), (Some(9), None));
     assert!(dict.contains_key("a").unwrap() && !dict.contains_key("c").unwrap());
     let (mut keys, mut values) = (dict.keys().unwrap(), dict.values().unwrap());
-    (keys.sort(), values.sort());
+    keys.sort();
+    values.sort();
     assert_eq!((keys, values), (vec!["a".to_owned(), "b".to_owned()], vec![2, 4]));
     dict.extend((0..10).map(|n| (n.to_string(), n))).unwrap();
     assert_eq!(dict.len().unwrap(), 12);
@@ -213,10 +214,9 @@ fn proxies_are_kept_in_objects() {
     Process::spawn(task!(fill), (lists.clone(), b.clone())).unwrap().join().unwrap();
     assert_eq!(a.to_vec().unwrap(), [1]);
     assert_eq!(lists.get("b").unwrap(), Some(b));
-    let lock = manager.list().unwrap();
-    lock.push(&manager.lock().unwrap()).unwrap();
-    let _held = lock.get(0).unwrap().unwrap().lock().map(drop).unwrap();
-    let _ = Lock::new().unwrap();
+    let locks = manager.list().unwrap();
+    locks.push(&manager.lock().unwrap()).unwrap();
+    drop(locks.get(0).unwrap().unwrap().lock().unwrap());
 }
 
 #[test]

@@ -37,7 +37,7 @@ use session::{Session, answered};
 
 pub(super) use update::is_updating;
 
-/// How long it waits for descriptors when even the last one is taken.
+/// How long it waits when it cannot accept a connection: when even the last descriptor is taken.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// What the server process runs, until it is killed.
@@ -51,8 +51,8 @@ pub(super) fn serve(listener: Handle) -> Result<(), String> {
         match listener.accept() {
             Ok((stream, _)) => receive(id, stream, &objects),
             Err(error) if is_exhaustion(&error) => spare.refuse_one(&listener, &error),
-            // A client that went away before it was received.
-            Err(_) => {}
+            // A client that went away before it was received, or worse: then this must not become a spin.
+            Err(_) => thread::sleep(PAUSE),
         }
     }
     Ok(())

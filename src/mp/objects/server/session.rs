@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use super::super::line::Line;
 use super::super::protocol::{Failure, Operation, Request};
 use super::gate::Client;
 use super::object::{Kept, Objects};
@@ -13,10 +14,13 @@ use crate::mp::socket::Socket;
 use crate::mp::wire::{self, Message};
 use crate::mp::{Error, Result};
 
+/// How much room for answers a connection keeps.
+const MOST_KEPT: usize = 1 << 16;
+
 pub(super) struct Session {
     /// A number that no other connection has.
     id: u64,
-    socket: Socket,
+    line: Line,
     objects: Arc<Objects>,
     /// The locks and semaphores of which it has something.
     held: HashMap<u64, Arc<Kept>>,
@@ -24,16 +28,16 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) fn new(id: u64, socket: Socket, objects: Arc<Objects>) -> Self {
-        Self { id, socket, objects, held: HashMap::new() }
+        Self { id, line: Line::new(socket), objects, held: HashMap::new() }
     }
 
     /// Serves the client until it is gone. What it holds then becomes free.
     pub(super) fn serve(mut self) {
         let mut answer = Message::default();
         answered(Ok(()), &mut answer.bytes);
-        while self.socket.send(&answer).is_ok() {
+        while self.line.socket.send(&answer).is_ok() {
             // Whoever sends what is no message is no client.
-            let Ok(request) = self.socket.receive() else { break };
+            let Ok(request) = self.line.receive() else { break };
             self.answer(&request.bytes, &mut answer.bytes);
         }
     }
@@ -41,6 +45,8 @@ impl Session {
     /// Writes the answer to `request`, whatever that is, into `out`.
     fn answer(&mut self, request: &[u8], out: &mut Vec<u8>) {
         out.clear();
+        // The room of one large answer is not kept for all the small ones after it.
+        out.shrink_to(MOST_KEPT);
         out.push(0);
         let performed = catch(|| self.perform(request, out));
         let performed = performed
@@ -71,7 +77,7 @@ impl Session {
     }
 
     fn client<'a>(&'a self, is_removed: &'a AtomicBool) -> Client<'a> {
-        Client { id: self.id, socket: self.socket.as_fd(), is_removed }
+        Client { id: self.id, socket: self.line.socket.as_fd(), is_removed }
     }
 }
 
