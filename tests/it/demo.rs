@@ -85,8 +85,12 @@ fn a20_demo_thread_queue() {
 }
 
 #[test]
-fn b1_demos_of_processes() {
+fn d9_demo_spawn() {
     says("spawn", &["worker 3; the counter is 0 here", "results [1, 4, 9]"], "3 processes started, run and joined");
+}
+
+#[test]
+fn d4_demo_kill() {
     let killed = ["after 100 ms Process-1 is alive: true", "alive: false", "was killed by SIGTERM"];
     says("kill", &killed, "a process that would run for ever is gone");
 }
@@ -131,7 +135,7 @@ fn b15_demo_manager_updates_and_loses_nothing() {
 }
 
 #[test]
-fn b20_demo_shared_list() {
+fn c8_demo_shared_list() {
     let said = ["found howdy, -273.154, 100, none", "sees hello, -273.154, true, none", "do not fit"];
     says("shared-list", &said, "4 items of 4 types, 2 of them changed by a child");
 }
@@ -216,7 +220,7 @@ fn a_manager_runs_no_demo_but_its_prompt_does() {
 }
 
 #[test]
-fn c8_ctrl_c_ends_a_demo_and_leaves_nothing() {
+fn ctrl_c_ends_a_demo_and_leaves_nothing() {
     for name in ["kill", "daemon", "manager", "process-shm", "pipeline", "pool"] {
         let sandbox = Sandbox::new();
         let run = sandbox.start(&format!("manager demo {name} all"));
