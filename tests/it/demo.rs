@@ -65,6 +65,7 @@ fn a18_demo_process_queue() {
     let shown = demo("process-queue");
     let received = lines(&shown).into_iter().filter(|line| line.starts_with("received"));
     assert!(received.eq((0..10).map(|i| format!("received Message {i}"))), "{shown:#}");
+    assert!(lines(&shown).iter().any(|line| line.contains("no thread has to carry them")), "{shown:#}");
     assert_eq!(shown["result"], "10 messages in order, then END");
 }
 

@@ -12,8 +12,8 @@ fn sender(queue: Queue<String>) -> Result<()> {
     for i in 0..10 {
         queue.put(&format!("Message {i}"))?;
     }
-    // The messages are in shared memory now: this process may end, whether anybody has got them or not.
-    say!("has sent 10 messages and ends");
+    // What Python has besides, join_thread() and cancel_join_thread(), has nothing to do here.
+    say!("has sent 10 messages and ends: they are in shared memory, and no thread has to carry them");
     Ok(())
 }
 
@@ -43,8 +43,7 @@ pub(super) fn run() -> Result<String> {
     queue.put(&"END".to_owned())?;
     let received = receives.join()??;
 
-    // END works for one receiver; many need as many of them, and nobody may take two. close() ends all at once. What Python
-    // has besides, join_thread() and cancel_join_thread(), has nothing to do here: no thread stands behind the queue.
+    // END works for one receiver; many need as many of them, and nobody may take two. close() ends all at once.
     let receivers: Vec<_> = (0..2).map(|_| Process::spawn(task!(iterator), queue.clone())).collect::<Result<_>>()?;
     for i in 0..10 {
         queue.put(&format!("Message {i}"))?;
