@@ -46,7 +46,7 @@ impl fmt::Display for Panic {
 /// Why another process did not give what it was asked for.
 ///
 /// It can be cloned, because one failure may concern many: all jobs of a pool that is gone, say. It prints as one line. It
-/// can be what a task returns; an error of the system then arrives as the line that it prints.
+/// can be what a task returns, so that a task can use `?`: `process.join()??` is its value then.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Error {
@@ -77,7 +77,7 @@ pub enum Error {
     /// The request makes no sense for the object: an index beyond its end, a type that it does not have.
     Refused(String),
     /// The system refused.
-    System(#[serde(with = "as_line")] Arc<crate::Error>),
+    System(#[serde(with = "shared")] Arc<crate::Error>),
 }
 
 impl Error {
@@ -135,17 +135,18 @@ impl From<crate::Error> for Error {
     }
 }
 
-mod as_line {
+/// An error that many share, as it travels alone.
+mod shared {
     use std::sync::Arc;
 
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub(super) fn serialize<S: Serializer>(error: &Arc<crate::Error>, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(error)
+        error.as_ref().serialize(serializer)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<crate::Error>, D::Error> {
-        String::deserialize(deserializer).map(|line| Arc::new(crate::Error::told(line)))
+        crate::Error::deserialize(deserializer).map(Arc::new)
     }
 }
 
@@ -156,9 +157,9 @@ mod tests {
 
     #[test]
     fn an_error_reads_the_same_in_another_process() {
-        let system = crate::Error::refused("cannot open", "a\nb", "it is no file").hint("make one");
-        let worker = Worker { name: "w".to_owned(), pid: 7 };
-        for error in [Error::System(Arc::new(system)), Error::Signalled(worker, 9), Error::TimedOut] {
+        let worker = Worker { name: "Process-1".to_owned(), pid: 7 };
+        let system = crate::Error::os("cannot open", "x", std::io::Error::from_raw_os_error(2)).hint("look again");
+        for error in [Error::Signalled(worker, 9), Error::Refused("no".to_owned()), Error::OwnerDied, system.into()] {
             let mut bytes = Vec::new();
             wire::encode(&error, &mut bytes).unwrap();
             assert_eq!(wire::decode::<Error>(&bytes).unwrap().to_string(), error.to_string());

@@ -1,5 +1,7 @@
 //! Processes as Rust programs use them: tasks in other processes, and what they share.
 
+#[doc = include_str!("../../docs/coming-from-python.md")]
+pub mod coming_from_python {}
 mod controller;
 mod error;
 mod handed;

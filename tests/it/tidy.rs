@@ -67,7 +67,7 @@ fn sources(dir: &str) -> Vec<Source> {
             let path = entry.path();
             if path.is_dir() {
                 dirs.push(path);
-            } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs") {
+            } else if path.extension().is_some_and(|it| it == "rs") && !path.to_string_lossy().ends_with("tests.rs") {
                 let text = fs::read_to_string(&path).unwrap();
                 let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
                 let path = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();

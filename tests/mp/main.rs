@@ -1,6 +1,7 @@
 //! `ipcpipe::mp` with real processes: this test program starts itself as its own children.
 
 mod controller;
+mod examples;
 mod memory;
 mod objects;
 mod pool;

@@ -14,7 +14,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 7] = [
     ("Keep", &["save", "source", "forget"]),
     ("Measure", &["time"]),
     ("End", &["detach", "clear", "exit"]),
-    ("Local", &["count", "map"]),
+    ("Local", &["count", "map", "demo"]),
 ];
 
 /// What stands under the table.

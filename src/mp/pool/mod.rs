@@ -115,7 +115,7 @@ impl<A, R> Pool<A, R> {
         self.wait_for_collector();
     }
 
-    /// Ends all workers at once. Jobs that are not done are [`Error::Cancelled`].
+    /// Ends all workers at once. Jobs that are not done are [`Error::Cancelled`](crate::mp::Error::Cancelled).
     pub fn stop(mut self) {
         self.shared.stop();
         self.wait_for_collector();
@@ -133,7 +133,7 @@ impl<A: Serialize, R: DeserializeOwned> Pool<A, R> {
     /// Runs the task for each of `items`, and gives the results in the order of the items when all are there. An item is
     /// the tuple of the arguments, or the one argument itself. Small jobs are sent to workers many at a time.
     ///
-    /// After [`close`](Self::close) all of them are [`Error::Closed`].
+    /// After [`close`](Self::close) all of them are [`Error::Closed`](crate::mp::Error::Closed).
     pub fn map<I: Args<A>>(&self, items: impl IntoIterator<Item = I>) -> Vec<Result<R>> {
         let mut count = 0;
         let items = items.into_iter().inspect(|_| count += 1);
@@ -165,7 +165,7 @@ impl<A: Serialize, R: DeserializeOwned> Pool<A, R> {
     /// Gives one job to the pool. It does not wait.
     ///
     /// # Errors
-    /// [`Error::Closed`] after [`close`](Self::close), [`Error::Codec`] for arguments that cannot be serialised.
+    /// [`Error::Closed`](crate::mp::Error::Closed) after [`close`](Self::close), [`Error::Codec`](crate::mp::Error::Codec) for arguments that cannot be serialised.
     pub fn submit(&self, args: impl Args<A>) -> Result<Job<R>> {
         Ok(Job::new(self.batch([args])?))
     }
