@@ -13,6 +13,7 @@
 //! `wait` passes on the exit status of the first target that ended badly, or 128 and its signal.
 
 mod attach;
+mod bench;
 mod count;
 mod demo;
 pub(crate) mod grammar;

@@ -178,7 +178,7 @@ fn programs_get_an_object_for_each_job_and_the_totals() {
     let sandbox = Sandbox::new();
     let script = "echo out; echo err >&2; case $1 in k) kill -9 $$;; *) exit $1;; esac";
     let args = ["-w", "1", "--format", "json", "--", "sh", "-c", script, "sh", "{}", ":::", "0", "5", "k"];
-    let run = fed(&sandbox, args, b"").exited(2);
+    let run = fed(&sandbox, args, b"").exited(1);
     assert_eq!(run.stderr, "");
     let objects = objects(&run);
     let keys = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
