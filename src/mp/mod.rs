@@ -17,7 +17,7 @@ pub use error::{Error, Panic, Result, Worker};
 pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
 pub use pool::{AsCompleted, Batch, Job, Pool, as_completed};
 pub use process::{Builder, Current, Process, children, current, init, join_all};
-pub use queue::{Iter as QueueIter, Queue};
+pub use queue::{Item, JoinableIter, JoinableQueue, Queue, QueueIter};
 pub use sync::{Lock, LockGuard, OwnerDied, TryLockError};
 pub use task::{Args, Task, TaskFn};
 

@@ -1,5 +1,6 @@
 //! `ipcpipe::mp` with real processes: this test program starts itself as its own children.
 
+mod joinable_queue;
 mod pool;
 mod process;
 mod queue;
