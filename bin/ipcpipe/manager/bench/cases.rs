@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipcpipe::mp::{
-    Barrier, Connection, Error, Lock, Manager, Pool, Process, Queue, Result, SharedList, Value, join_all, pipe,
+    Barrier, Connection, Error, JoinableQueue, Lock, Manager, Pool, Process, Queue, Result, SharedList, Value,
+    join_all, pipe,
 };
 use ipcpipe::task;
 
@@ -23,13 +24,14 @@ const fn case(name: &'static str, what: &'static str, count: u64, run: fn(u64) -
     Case { name, what, count, run }
 }
 
-pub(super) const CASES: [Case; 13] = [
+pub(super) const CASES: [Case; 14] = [
     case("thread", "a thread started and joined", 5_000, thread),
     case("spawn", "a process started, its result, its end", 200, spawn),
     case("pool-map", "a small job of Pool::map, 2 workers", 200_000, pool_map),
     case("pool-chunk-1", "the same, sent one by one", 50_000, pool_chunk_1),
     case("pool-apply", "one job given to a pool, its result awaited", 20_000, pool_apply),
     case("queue", "a number from one process to another by Queue", 500_000, queue),
+    case("joinable-queue", "the same by JoinableQueue, each acknowledged", 200_000, joinable_queue),
     case("pipe", "a number there and back by pipe", 50_000, ping_pong),
     case("lock", "a Lock taken and given back by one process", 5_000_000, lock),
     case("value", "1 added to a Value by two processes at once", 2_000_000, value),
@@ -105,6 +107,27 @@ fn queue(count: u64) -> Result<Duration> {
     let producer = Process::spawn(task!(produce), (queue.clone(), start.clone(), count))?;
     start.wait()?;
     let elapsed = timed(|| (0..count).try_for_each(|n| expect(queue.get()?, n)))?;
+    producer.join()??;
+    Ok(elapsed)
+}
+
+fn produce_joinable(queue: JoinableQueue<u64>, start: Barrier, count: u64) -> Result<()> {
+    start.wait()?;
+    (0..count).try_for_each(|n| queue.put(&n))
+}
+
+fn joinable_queue(count: u64) -> Result<Duration> {
+    let (queue, start) = (JoinableQueue::bounded(1024)?, Barrier::new(2)?);
+    let producer = Process::spawn(task!(produce_joinable), (queue.clone(), start.clone(), count))?;
+    start.wait()?;
+    let elapsed = timed(|| {
+        (0..count).try_for_each(|n| {
+            let item = queue.get()?;
+            expect(*item, n)?;
+            item.done();
+            Ok(())
+        })
+    })?;
     producer.join()??;
     Ok(elapsed)
 }
