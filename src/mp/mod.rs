@@ -33,7 +33,8 @@ pub use objects::{
 pub use pipe::{Connection, Receiver, ReceiverIntoIter, ReceiverIter, Sender, channel, pipe};
 pub use pool::{AsCompleted, Batch, Imap, ImapUnordered, Job, Pool, PoolBuilder, WorkerStats, as_completed};
 pub use process::{Current, Process, ProcessBuilder, children, current, init, join_all, wait_any};
-pub use queue::{Iter as QueueIter, Queue};
+// The element of a shared list is an Item already.
+pub use queue::{Item as JoinableItem, JoinableIter, JoinableQueue, Queue, QueueIter};
 pub use sync::{
     Barrier, Condition, Event, Lock, LockGuard, OwnerDied, Permit, RLock, RLockGuard, Semaphore, TryLockError,
 };
