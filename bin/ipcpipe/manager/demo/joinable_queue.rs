@@ -11,7 +11,7 @@ use super::say;
 
 /// How many primes there are below `size`, and the largest.
 fn primes(size: u32) -> (usize, Option<u32>) {
-    let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0);
+    let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
     let primes: Vec<u32> = (2..size).filter(is_prime).collect();
     (primes.len(), primes.last().copied())
 }
