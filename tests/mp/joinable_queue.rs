@@ -162,7 +162,9 @@ fn d2_joinable_queue_loses_nothing_when_workers_are_killed_anywhere() {
         assert!(is_any_alive || queue.unfinished() == 0, "all workers are gone before the items are");
     }
     results.close();
-    results.iter().for_each(|number| drop(missing.remove(&number)));
+    for number in results.iter() {
+        missing.remove(&number);
+    }
     workers.into_iter().for_each(|it| it.join().unwrap());
     assert_eq!(missing, HashSet::new(), "items are lost");
 }
