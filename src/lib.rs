@@ -4,6 +4,7 @@
 pub mod channel;
 pub mod count;
 mod error;
+pub mod jobs;
 pub mod manager;
 pub mod mp;
 pub mod pipeline;

@@ -19,6 +19,7 @@ pub(crate) mod help;
 mod host;
 mod job;
 mod logd;
+mod map;
 mod oneshot;
 pub(crate) mod options;
 mod procfile;

@@ -2,14 +2,17 @@
 
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
-use nix::unistd::pipe2;
+use nix::unistd::{mkstemp, pipe2, unlink};
 
 use crate::Error;
 
@@ -45,6 +48,32 @@ fn with_way_out(error: Error) -> Error {
 /// EMFILE or ENOMEM.
 pub fn memory_file(name: &str) -> io::Result<OwnedFd> {
     Ok(memfd_create(name, MFdFlags::MFD_CLOEXEC)?)
+}
+
+/// A file in directory `dir` that has no name, so that nothing of it is left whatever ends this process.
+///
+/// # Errors
+/// The system's.
+pub fn unnamed_file(dir: &Path) -> io::Result<File> {
+    let open = |flags: OFlag| File::options().read(true).write(true).custom_flags(flags.bits()).open(dir);
+    match open(OFlag::O_TMPFILE) {
+        // Not every file system has such files, so it gets a name for a moment.
+        Err(error)
+            if matches!(Errno::from_raw(error.raw_os_error().unwrap_or(0)), Errno::EOPNOTSUPP | Errno::EISDIR) =>
+        {
+            let (fd, path) = mkstemp(&dir.join("ipcpipe-XXXXXX"))?;
+            unlink(&path)?;
+            set_cloexec(fd.as_fd(), true)?;
+            Ok(fd.into())
+        }
+        opened => opened,
+    }
+}
+
+/// How many descriptors this process may have (RLIMIT_NOFILE).
+#[must_use]
+pub fn limit() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// Descriptors that the next child inherits, for as long as this guard lives.
@@ -137,8 +166,7 @@ const RESERVE: u64 = 8;
 /// takes from everybody else the means to find out and to act. Since the kernel gives the lowest free number, nobody has
 /// to count.
 pub(crate) fn is_reserved(fd: impl AsFd) -> bool {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    limit.is_some_and(|limit| u64::from(fd.as_fd().as_raw_fd().unsigned_abs()) + RESERVE >= limit)
+    u64::from(fd.as_fd().as_raw_fd().unsigned_abs()) + RESERVE >= limit()
 }
 
 /// Whether the next `number` descriptors that are opened can be kept.

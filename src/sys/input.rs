@@ -28,9 +28,16 @@ impl Interruptible {
     /// # Errors
     /// The system's.
     pub fn open(path: &Path, stop: Waker) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
-        Ok(Self { file, stop })
+        Ok(Self { file: open_without_waiting(path)?, stop })
     }
+}
+
+/// Opens `path` for reads that do not block, without waiting for whoever writes into it.
+///
+/// # Errors
+/// The system's.
+pub fn open_without_waiting(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)
 }
 
 impl Read for Interruptible {

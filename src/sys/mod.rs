@@ -8,6 +8,7 @@ pub mod handle;
 pub mod input;
 pub(crate) mod map;
 pub(crate) mod pages;
+pub mod poller;
 pub mod proc;
 pub mod process;
 pub(crate) mod runtime;

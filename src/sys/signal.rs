@@ -42,6 +42,9 @@ pub const CHILD_ENDED: Signal = Signal::SIGCHLD;
 /// catches it, the write fails instead (EFBIG). Unlike an ignored signal, a caught one is no inheritance.
 pub const FILE_TOO_LONG: Signal = Signal::SIGXFSZ;
 
+/// Asks a process to end.
+pub const TERM: i32 = Signal::SIGTERM as i32;
+
 /// Stops a process; it cannot be caught.
 pub const STOP: i32 = Signal::SIGSTOP as i32;
 

@@ -22,7 +22,7 @@ const UNSAFE: [&str; 14] = [
 ];
 
 /// Which rooms of the library each room may look into.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("error", &[]),
     ("record", &[]),
     ("sys", &["error"]),
@@ -30,7 +30,8 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("stage", &["error", "record", "channel"]),
     ("count", &["error", "sys"]),
     ("spread", &["error", "record", "channel", "count", "sys"]),
-    ("manager", &["error", "sys"]),
+    ("jobs", &["error", "sys"]),
+    ("manager", &["error", "jobs", "sys"]),
     ("mp", &["error", "sys"]),
     ("pipeline", &["error", "record", "channel", "stage", "sys"]),
 ];

@@ -7,6 +7,7 @@
 mod count;
 mod create;
 mod explain;
+mod map;
 mod near;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use ipcpipe::manager::{Command, Kind, Selector, Targets};
 pub(crate) use self::count::{Chart, CountArgs, Mode, Sample, Sort};
 use self::create::Create;
 pub(crate) use self::explain::{help_of, refusal};
+pub(crate) use self::map::{Bar, Halt, MapArgs, Order};
 pub(crate) use self::near::nearest;
 use crate::args::When;
 use crate::units;
@@ -175,6 +177,9 @@ pub(crate) enum Verb {
     /// Count the letters of texts; done here, without a manager.
     #[command(after_help = count::NOTES)]
     Count(Box<CountArgs>),
+    /// Run a command for each of many inputs, so many at a time; done here, without a manager.
+    #[command(after_help = map::NOTES)]
+    Map(Box<MapArgs>),
     /// Carry out a command and print how long it took.
     Time {
         /// The command.
@@ -303,6 +308,9 @@ impl Verb {
             Self::Names => Command::Names,
             Self::Count(_) => {
                 return Err(usage("counting is for the client to do: 'ipcpipe manager count' runs without a manager"));
+            }
+            Self::Map(_) => {
+                return Err(usage("map is for the client to do: 'ipcpipe manager map' runs without a manager"));
             }
             Self::Help { .. } | Self::Save { .. } | Self::Source { .. } | Self::Time { .. } | Self::Detach => {
                 return Err(usage("this is for the client to do, and a manager cannot"));

@@ -14,7 +14,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 7] = [
     ("Keep", &["save", "source", "forget"]),
     ("Measure", &["time"]),
     ("End", &["detach", "clear", "exit"]),
-    ("Local", &["count"]),
+    ("Local", &["count", "map"]),
 ];
 
 /// What stands under the table.

@@ -6,9 +6,10 @@ use clap::{CommandFactory, FromArgMatches};
 use ipcpipe::Error;
 use ipcpipe::manager::client::Client;
 
-use super::grammar::{self, CountArgs, Line, Options, Verb};
-use super::session::{self, Session};
-use super::{Status, count, help, host, options};
+use super::count::Ended;
+use super::grammar::{self, Line, Options, Verb};
+use super::session::{self, Lost, Session};
+use super::{Status, count, help, host, map, options};
 
 /// Carries out the command that `words` are.
 pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> {
@@ -28,7 +29,8 @@ pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> 
         return Ok(answer(words, error, &options));
     }
     match line.verb {
-        Verb::Count(args) => Ok(count(&args, &options)),
+        Verb::Count(args) => Ok(here(count::run(&args, &options, None))),
+        Verb::Map(args) => Ok(here(map::run(&args, &options, None))),
         Verb::Help { words } => Ok(super::settle(help::print(&words), None)),
         Verb::Names => Ok(names(words, &options)),
         Verb::Detach => {
@@ -58,9 +60,9 @@ fn command(words: &[OsString], options: &Options) -> Result<Status, Error> {
     }
 }
 
-/// Counts without a manager.
-fn count(args: &CountArgs, options: &Options) -> Status {
-    match count::run(args, options, None) {
+/// The status of what was done without a manager.
+fn here(ended: Result<Ended, Lost>) -> Status {
+    match ended {
         Ok(ended) => super::settle(Ok(ended.status), ended.stopped_by),
         Err(lost) => super::settle(Err(lost), None),
     }

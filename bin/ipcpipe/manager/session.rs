@@ -16,10 +16,11 @@ use ipcpipe::sys::signal::{self, Signals};
 use ipcpipe::sys::wait::{self, Interest};
 use ipcpipe::{Error, OneLine};
 
-use super::grammar::{self, CountArgs, Form, Options, Verb};
+use super::count::Ended;
+use super::grammar::{self, Form, Options, Verb};
 use super::script::{self, Place};
 use super::view::{Shape, View, write};
-use super::{Status, count, help};
+use super::{Status, count, help, map};
 
 /// How deep files of commands may include each other.
 const DEPTH: usize = 16;
@@ -105,7 +106,8 @@ impl Session {
             return refuse(&options, place, grammar::refusal(words, error));
         }
         match line.verb {
-            Verb::Count(args) => self.count(&args, &options, place),
+            Verb::Count(args) => self.here(place, |place| count::run(&args, &options, place)),
+            Verb::Map(args) => self.here(place, |place| map::run(&args, &options, place)),
             Verb::Help { words } => help::print(&words),
             Verb::Source { file } => self.source(&file, &options, place),
             Verb::Save { file: Some(file) } => self.save(&file, &options, place),
@@ -118,11 +120,15 @@ impl Session {
         }
     }
 
-    /// Counts here: the manager has no part in it. Ctrl-C ends the count and not this program.
-    fn count(&mut self, args: &CountArgs, options: &Options, place: Option<&Place>) -> Result<Status, Lost> {
+    /// Does here what the manager has no part in. Ctrl-C ends that and not this program.
+    fn here(
+        &mut self,
+        place: Option<&Place>,
+        work: impl FnOnce(Option<&str>) -> Result<Ended, Lost>,
+    ) -> Result<Status, Lost> {
         let place = place.map(ToString::to_string);
-        let ended = count::run(args, options, place.as_deref())?;
-        // The signals were heard by the count, and came here too.
+        let ended = work(place.as_deref())?;
+        // The signals were heard there, and came here too.
         self.was_interrupted();
         Ok(if ended.stopped_by.is_some() { Status(Code::Interrupted.exit()) } else { ended.status })
     }

@@ -1,0 +1,401 @@
+//! The machine that starts jobs, listens to them and ends them.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsString;
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::capture::Output;
+use super::course::{Act, Course};
+use super::outcome::{End, Job, Outcome, Statistics};
+use super::running::Running;
+use super::template::{Template, find_program};
+use crate::Error;
+use crate::sys::child::{Child, Usage};
+use crate::sys::fd;
+use crate::sys::poller::Poller;
+
+/// Variables in the environment of a job: its number, and its place among those that run at once.
+const SEQ: &str = "IPCPIPE_SEQ";
+const SLOT: &str = "IPCPIPE_SLOT";
+
+/// Descriptors of a job whose output is captured: its process, two pipes, and the files of two long outputs.
+const PER_JOB: u64 = 5;
+/// Descriptors that stay free for the start of a program and for the owner.
+const RESERVE: u64 = 16;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 64 << 10;
+
+/// Lacks that the end of another job may mend (errno(3)): EAGAIN of fork(2), ENOMEM, ENFILE, EMFILE.
+const SHORTAGES: [i32; 4] = [11, 12, 23, 24];
+
+/// Where the output of jobs goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    /// Into the [`Outcome`].
+    Captured,
+    /// To standard output and standard error of this process, as it comes.
+    Inherited,
+}
+
+/// How jobs are run.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// How many run at once, at most.
+    pub workers: NonZeroUsize,
+    /// How often a job that fails is started again.
+    pub retries: u32,
+    /// How long an attempt may take.
+    pub timeout: Option<Duration>,
+    /// Time between SIGTERM and SIGKILL for one that is ended.
+    pub grace: Duration,
+    /// Where output goes.
+    pub streams: Streams,
+    /// Variables of every job besides those of this process.
+    pub environment: Vec<(OsString, OsString)>,
+}
+
+/// Runs jobs. Dropping it kills the first process of each that still runs; see [`cancel`](Self::cancel) and
+/// [`kill`](Self::kill) for an end that nobody survives.
+#[derive(Debug)]
+pub struct Runner {
+    template: Template,
+    program: Option<PathBuf>,
+    policy: Policy,
+    poller: Poller,
+    pub(super) slots: Vec<Option<Slot>>,
+    /// Those without a job, the lowest last.
+    free: Vec<usize>,
+    /// When to look at which slot again.
+    timers: BTreeSet<(Instant, usize)>,
+    /// Those to be started next.
+    queue: VecDeque<Waiting>,
+    finished: Vec<Outcome>,
+    /// How many may run at once, as far as the system lets them.
+    limit: usize,
+    shortage: Option<Error>,
+    /// Attempts started so far; it tells news of one from late news of the one before it in the same slot.
+    starts: u64,
+    is_cancelled: bool,
+    statistics: Statistics,
+    buffer: Vec<u8>,
+    keys: Vec<u64>,
+}
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) running: Running,
+    key: Key,
+    timer: Option<Instant>,
+}
+
+/// A job that is to be started, and how often it was.
+#[derive(Debug)]
+struct Waiting {
+    job: Job,
+    attempts: u32,
+}
+
+/// What the poller answers: the attempt, its slot, and what of it has news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    start: u64,
+    slot: usize,
+}
+
+/// The last two bits of a number that is a key: the process; its streams are below.
+const PROCESS: u64 = 2;
+
+impl Key {
+    const SLOT_BITS: u32 = 16;
+
+    fn number(self, of: u64) -> u64 {
+        (self.start << (Self::SLOT_BITS + 2)) | ((self.slot as u64) << 2) | of
+    }
+
+    fn parse(number: u64) -> (Self, u64) {
+        let slot = (number >> 2) & ((1 << Self::SLOT_BITS) - 1);
+        (Self { start: number >> (Self::SLOT_BITS + 2), slot: slot as usize }, number & 3)
+    }
+}
+
+impl Runner {
+    /// The most jobs at once.
+    pub const MOST: usize = 1 << Key::SLOT_BITS;
+
+    /// A runner of `template` that has nothing to do yet.
+    ///
+    /// # Errors
+    /// ENOENT or EACCES for a program that cannot be started whatever the input is; EMFILE.
+    pub fn new(template: Template, policy: Policy) -> Result<Self, Error> {
+        let program = template.program().map(find_program).transpose()?;
+        let poller = Poller::new().map_err(|error| Error::os("cannot wait for", "jobs", error))?;
+        let workers = policy.workers.get().min(Self::MOST);
+        let room = fd::limit().saturating_sub(poller.as_fd().as_raw_fd() as u64 + RESERVE) / PER_JOB;
+        let limit = workers.min(usize::try_from(room).unwrap_or(workers)).max(1);
+        let shortage = (limit < workers).then(|| {
+            let why = format!("the limit on open files is enough for {limit}");
+            Error::refused("cannot run as many jobs at once as", workers, why).hint("raise it ('ulimit -n')")
+        });
+        Ok(Self {
+            template,
+            program,
+            policy,
+            poller,
+            slots: (0..limit).map(|_| None).collect(),
+            free: (0..limit).rev().collect(),
+            timers: BTreeSet::new(),
+            queue: VecDeque::new(),
+            finished: Vec::new(),
+            limit,
+            shortage,
+            starts: 0,
+            is_cancelled: false,
+            statistics: Statistics::default(),
+            buffer: vec![0; CHUNK],
+            keys: Vec::new(),
+        })
+    }
+
+    /// True if a job that was submitted now would be started now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        !self.is_cancelled && self.running() + self.queue.len() < self.limit
+    }
+
+    /// Jobs that run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// True if there is nothing to wait for.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.running() == 0 && self.queue.is_empty() && self.finished.is_empty()
+    }
+
+    /// The command line of the job for `input`.
+    #[must_use]
+    pub fn command_line(&self, job: &Job) -> Vec<OsString> {
+        self.template.fill(&job.input)
+    }
+
+    /// Starts `job`, at once if there is room. Each job that is submitted has one outcome.
+    ///
+    /// # Errors
+    /// The system's, if it has no room even for one job.
+    pub fn submit(&mut self, job: Job, now: Instant) -> Result<(), Error> {
+        self.queue.push_back(Waiting { job, attempts: 0 });
+        self.fill(now)
+    }
+
+    /// When to call [`turn`](Self::turn) though the descriptor is not readable.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.finished.is_empty() { self.timers.first().map(|&(at, _)| at) } else { Some(Instant::now()) }
+    }
+
+    /// Does what is to be done `now`, and answers those that are over. Never blocks.
+    ///
+    /// # Errors
+    /// The system's, if it has no room even for one job.
+    pub fn turn(&mut self, now: Instant) -> Result<Vec<Outcome>, Error> {
+        let mut keys = std::mem::take(&mut self.keys);
+        self.poller.look(&mut keys).map_err(failed)?;
+        for &number in &keys {
+            let (key, of) = Key::parse(number);
+            let Some(Some(slot)) = self.slots.get_mut(key.slot) else { continue };
+            match of {
+                _ if slot.key != key => {}
+                PROCESS => self.step(key.slot, now)?,
+                // What a stream says matters only when the process has ended.
+                which => {
+                    slot.running.hear(which as usize, &mut self.buffer);
+                    if slot.running.has_ended() {
+                        self.step(key.slot, now)?;
+                    }
+                }
+            }
+        }
+        self.keys = keys;
+        while let Some(&(at, slot)) = self.timers.first().filter(|&&(at, _)| at <= now) {
+            self.timers.remove(&(at, slot));
+            self.step(slot, now)?;
+        }
+        self.fill(now)?;
+        Ok(std::mem::take(&mut self.finished))
+    }
+
+    /// Starts nothing more, and asks what runs to end: SIGTERM to each process group, and SIGKILL after the grace.
+    pub fn cancel(&mut self, now: Instant) {
+        self.end(now, false);
+    }
+
+    /// Starts nothing more, and ends what runs: SIGKILL to each process group.
+    pub fn kill(&mut self, now: Instant) {
+        self.end(now, true);
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// Why fewer jobs run at once than were asked for; told once.
+    pub fn take_shortage(&mut self) -> Option<Error> {
+        self.shortage.take()
+    }
+
+    fn end(&mut self, now: Instant, hard: bool) {
+        self.is_cancelled = true;
+        for Waiting { job, attempts } in std::mem::take(&mut self.queue) {
+            self.unstarted(job, 0, attempts, End::Cancelled);
+        }
+        for at in 0..self.slots.len() {
+            if let Some(slot) = &mut self.slots[at] {
+                slot.running.cancel(now, hard);
+                self.set_timer(at);
+            }
+        }
+    }
+
+    /// Starts what waits, as far as there is room.
+    fn fill(&mut self, now: Instant) -> Result<(), Error> {
+        while self.running() < self.limit
+            && let Some(waiting) = self.queue.pop_front()
+        {
+            self.start(waiting, now)?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, Waiting { job, attempts }: Waiting, now: Instant) -> Result<(), Error> {
+        let at = self.free.pop().expect("fewer run than there are slots");
+        match Child::spawn(&mut self.command(&job, at), []) {
+            Ok(child) => {
+                let course = Course::new(now, self.policy.timeout, self.policy.grace);
+                let running = Running::new(job, attempts + 1, child, now, course).map_err(failed)?;
+                let key = Key { start: self.starts, slot: at };
+                running.observe(&self.poller, key.number(PROCESS)).map_err(failed)?;
+                self.slots[at] = Some(Slot { running, key, timer: None });
+                self.starts += 1;
+                self.statistics.retried += u64::from(attempts > 0);
+                self.set_timer(at);
+                Ok(())
+            }
+            Err(error) => {
+                self.free.push(at);
+                if !error.raw_os_error().is_some_and(|errno| SHORTAGES.contains(&errno)) {
+                    self.unstarted(job, at + 1, attempts + 1, End::Refused(error));
+                    return Ok(());
+                }
+                self.queue.push_front(Waiting { job, attempts });
+                self.shrink(error)
+            }
+        }
+    }
+
+    /// Makes do with as many jobs at once as there are.
+    fn shrink(&mut self, error: Error) -> Result<(), Error> {
+        if self.running() == 0 {
+            return Err(error);
+        }
+        self.limit = self.running();
+        self.shortage.get_or_insert(error);
+        Ok(())
+    }
+
+    fn command(&self, job: &Job, slot: usize) -> Command {
+        let mut words = self.template.fill(&job.input).into_iter();
+        let name = words.next().unwrap_or_default();
+        let mut command = match &self.program {
+            Some(program) => Command::new(program),
+            None => Command::new(&name),
+        };
+        command.arg0(name).args(words).process_group(0).stdin(Stdio::null());
+        if self.policy.streams == Streams::Captured {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        }
+        command.envs(self.policy.environment.iter().map(|(key, value)| (key, value)));
+        command.env(SEQ, job.seq.to_string()).env(SLOT, (slot + 1).to_string());
+        command
+    }
+
+    /// Looks at the job in slot `at`, and takes it out if it is over.
+    fn step(&mut self, at: usize, now: Instant) -> Result<(), Error> {
+        let Some(Some(slot)) = self.slots.get_mut(at) else { return Ok(()) };
+        let keys = [slot.key.number(0), slot.key.number(1)];
+        match slot.running.step(now, &mut self.buffer, &self.poller, keys).map_err(failed)? {
+            Act::Finish => self.finish(at),
+            _ => self.set_timer(at),
+        }
+        Ok(())
+    }
+
+    fn set_timer(&mut self, at: usize) {
+        let Some(slot) = &mut self.slots[at] else { return };
+        let next = slot.running.deadline();
+        if let Some(old) = slot.timer {
+            self.timers.remove(&(old, at));
+        }
+        if let Some(next) = next {
+            self.timers.insert((next, at));
+        }
+        slot.timer = next;
+    }
+
+    fn finish(&mut self, at: usize) {
+        let Some(slot) = self.slots[at].take() else { return };
+        if let Some(timer) = slot.timer {
+            self.timers.remove(&(timer, at));
+        }
+        self.free.push(at);
+        let outcome = slot.running.finish(at + 1);
+        self.statistics.cpu += outcome.usage.user + outcome.usage.sys;
+        self.statistics.busy += outcome.elapsed;
+        self.statistics.timed_out += u64::from(matches!(outcome.end, End::TimedOut(_)));
+        if outcome.failed() && outcome.attempts <= self.policy.retries && !self.is_cancelled {
+            self.queue.push_front(Waiting { job: outcome.job, attempts: outcome.attempts });
+        } else {
+            self.statistics.count(&outcome);
+            self.finished.push(outcome);
+        }
+    }
+
+    /// The outcome of a job that has no process.
+    fn unstarted(&mut self, job: Job, slot: usize, attempts: u32, end: End) {
+        let outcome = Outcome {
+            job,
+            slot,
+            attempts,
+            started: SystemTime::now(),
+            elapsed: Duration::ZERO,
+            end,
+            usage: Usage::default(),
+            stdout: Output::default(),
+            stderr: Output::default(),
+            has_survivors: false,
+        };
+        self.statistics.count(&outcome);
+        self.finished.push(outcome);
+    }
+}
+
+impl AsFd for Runner {
+    /// Readable when [`turn`](Runner::turn) has something to do.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
+    }
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::os("cannot wait for", "a job", error)
+}
