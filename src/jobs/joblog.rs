@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::outcome::{End, Outcome};
 use crate::sys::child::Status;
@@ -12,6 +12,9 @@ pub const HEADER: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitv
 
 /// The exit value of a job that took too long.
 const TIMED_OUT: i32 = -1;
+
+/// The exit value of a job whose status nobody knows.
+const LOST: i32 = 255;
 
 /// One line.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +40,8 @@ impl Entry {
     #[must_use]
     pub fn of(outcome: &Outcome, command: &[OsString]) -> Option<Self> {
         let (exit, signal) = match &outcome.end {
-            End::Ended(status) => codes(*status, 0),
-            End::TimedOut(status) => (TIMED_OUT, codes(*status, 0).1),
+            End::Ended(status) => codes(*status),
+            End::TimedOut(status) => (TIMED_OUT, codes(*status).1),
             End::Refused(error) => (Outcome::refusal_status(error), 0),
             End::Cancelled => return None,
         };
@@ -85,20 +88,14 @@ impl Entry {
             command: command.to_owned(),
         })
     }
-
-    /// When it was started.
-    #[must_use]
-    pub fn started_at(&self) -> SystemTime {
-        UNIX_EPOCH + self.started
-    }
 }
 
-/// Exit status and signal of a process; `lost` if nobody knows them.
-fn codes(status: Status, lost: i32) -> (i32, i32) {
+/// Exit status and signal of a process; one that somebody else has reaped counts as failed, because nobody knows.
+fn codes(status: Status) -> (i32, i32) {
     match status {
         Status::Exited(code) => (code, 0),
         Status::Killed(signal) => (0, signal),
-        Status::Lost => (lost, 0),
+        Status::Lost => (LOST, 0),
     }
 }
 

@@ -14,6 +14,7 @@ mod capture;
 mod course;
 mod joblog;
 mod outcome;
+mod policy;
 mod runner;
 mod running;
 mod template;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use capture::Output;
 pub use joblog::{Entry, HEADER, quoted};
-pub use outcome::{End, Job, Outcome, Statistics};
-pub use runner::{Policy, Runner, Streams};
+pub use outcome::{End, Job, Note, Outcome, Statistics};
+pub use policy::{Policy, Streams};
+pub use runner::Runner;
 pub use template::{Template, find_program};

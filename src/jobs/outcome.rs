@@ -74,6 +74,15 @@ impl Outcome {
     }
 }
 
+/// News of a job that runs for long; short ones are not worth a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The process with this pid has led a job for 100 ms. Until the next turn nobody else can have its number.
+    Long(u32),
+    /// The job that it led is over.
+    Over(u32),
+}
+
 /// What has happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::io;
-use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -12,7 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::capture::Output;
 use super::course::{Act, Course};
-use super::outcome::{End, Job, Outcome, Statistics};
+use super::outcome::{End, Job, Note, Outcome, Statistics};
+use super::policy::{Policy, Streams};
 use super::running::Running;
 use super::template::{Template, find_program};
 use crate::Error;
@@ -34,32 +34,6 @@ const CHUNK: usize = 64 << 10;
 
 /// Lacks that the end of another job may mend (errno(3)): EAGAIN of fork(2), ENOMEM, ENFILE, EMFILE.
 const SHORTAGES: [i32; 4] = [11, 12, 23, 24];
-
-/// Where the output of jobs goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Streams {
-    /// Into the [`Outcome`].
-    Captured,
-    /// To standard output and standard error of this process, as it comes.
-    Inherited,
-}
-
-/// How jobs are run.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// How many run at once, at most.
-    pub workers: NonZeroUsize,
-    /// How often a job that fails is started again.
-    pub retries: u32,
-    /// How long an attempt may take.
-    pub timeout: Option<Duration>,
-    /// Time between SIGTERM and SIGKILL for one that is ended.
-    pub grace: Duration,
-    /// Where output goes.
-    pub streams: Streams,
-    /// Variables of every job besides those of this process.
-    pub environment: Vec<(OsString, OsString)>,
-}
 
 /// Runs jobs. Dropping it kills the first process of each that still runs; see [`cancel`](Self::cancel) and
 /// [`kill`](Self::kill) for an end that nobody survives.
@@ -86,6 +60,7 @@ pub struct Runner {
     statistics: Statistics,
     buffer: Vec<u8>,
     keys: Vec<u64>,
+    notes: Vec<Note>,
 }
 
 #[derive(Debug)]
@@ -93,6 +68,7 @@ pub(super) struct Slot {
     pub(super) running: Running,
     key: Key,
     timer: Option<Instant>,
+    is_long: bool,
 }
 
 /// A job that is to be started, and how often it was.
@@ -160,6 +136,7 @@ impl Runner {
             statistics: Statistics::default(),
             buffer: vec![0; CHUNK],
             keys: Vec::new(),
+            notes: Vec::new(),
         })
     }
 
@@ -254,6 +231,11 @@ impl Runner {
         self.shortage.take()
     }
 
+    /// What there is to know of long jobs since the last call, for a guard that is to end them if their owner cannot.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
     fn end(&mut self, now: Instant, hard: bool) {
         self.is_cancelled = true;
         for Waiting { job, attempts } in std::mem::take(&mut self.queue) {
@@ -280,17 +262,10 @@ impl Runner {
     fn start(&mut self, Waiting { job, attempts }: Waiting, now: Instant) -> Result<(), Error> {
         let at = self.free.pop().expect("fewer run than there are slots");
         match Child::spawn(&mut self.command(&job, at), []) {
-            Ok(child) => {
-                let course = Course::new(now, self.policy.timeout, self.policy.grace);
-                let running = Running::new(job, attempts + 1, child, now, course).map_err(failed)?;
-                let key = Key { start: self.starts, slot: at };
-                running.observe(&self.poller, key.number(PROCESS)).map_err(failed)?;
-                self.slots[at] = Some(Slot { running, key, timer: None });
-                self.starts += 1;
-                self.statistics.retried += u64::from(attempts > 0);
-                self.set_timer(at);
-                Ok(())
-            }
+            Ok(child) => self.hold(at, job, attempts, child, now).map_err(|error| {
+                self.free.push(at);
+                failed(error)
+            }),
             Err(error) => {
                 self.free.push(at);
                 if !error.raw_os_error().is_some_and(|errno| SHORTAGES.contains(&errno)) {
@@ -303,12 +278,25 @@ impl Runner {
         }
     }
 
-    /// Makes do with as many jobs at once as there are.
+    /// Takes over `child`, which runs `job` in slot `at`.
+    fn hold(&mut self, at: usize, job: Job, attempts: u32, child: Child, now: Instant) -> io::Result<()> {
+        let course = Course::new(now, self.policy.timeout, self.policy.grace);
+        let running = Running::new(job, attempts + 1, child, now, course)?;
+        let key = Key { start: self.starts, slot: at };
+        running.observe(&self.poller, key.number(PROCESS))?;
+        self.slots[at] = Some(Slot { running, key, timer: None, is_long: false });
+        self.starts += 1;
+        self.statistics.retried += u64::from(attempts > 0);
+        self.set_timer(at);
+        Ok(())
+    }
+
+    /// Makes do with half as many jobs at once as there are: they may need room for processes and files of their own.
     fn shrink(&mut self, error: Error) -> Result<(), Error> {
         if self.running() == 0 {
             return Err(error);
         }
-        self.limit = self.running();
+        self.limit = self.running().div_ceil(2);
         self.shortage.get_or_insert(error);
         Ok(())
     }
@@ -335,7 +323,13 @@ impl Runner {
         let keys = [slot.key.number(0), slot.key.number(1)];
         match slot.running.step(now, &mut self.buffer, &self.poller, keys).map_err(failed)? {
             Act::Finish => self.finish(at),
-            _ => self.set_timer(at),
+            _ => {
+                if slot.running.turns_long(now) {
+                    slot.is_long = true;
+                    self.notes.push(Note::Long(slot.running.pid()));
+                }
+                self.set_timer(at);
+            }
         }
         Ok(())
     }
@@ -358,6 +352,9 @@ impl Runner {
             self.timers.remove(&(timer, at));
         }
         self.free.push(at);
+        if slot.is_long {
+            self.notes.push(Note::Over(slot.running.pid()));
+        }
         let outcome = slot.running.finish(at + 1);
         self.statistics.cpu += outcome.usage.user + outcome.usage.sys;
         self.statistics.busy += outcome.elapsed;

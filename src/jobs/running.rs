@@ -18,6 +18,9 @@ use crate::sys::signal::{CONT, KILL, TERM};
 /// is read at their end. It spares them as many turns of the loop as they have pipes.
 const UNHEARD: Duration = Duration::from_millis(2);
 
+/// A job that has run so long is one of those that [`Runner::take_notes`](super::Runner::take_notes) tells of.
+const LONG: Duration = Duration::from_millis(100);
+
 /// Reads in a row from one pipe; then it is somebody else's turn.
 const IN_A_ROW: usize = 16;
 
@@ -33,6 +36,8 @@ pub(super) struct Running {
     since: Instant,
     /// From when on the pipes are listened to; None once they are.
     listen_at: Option<Instant>,
+    /// When it has run for long; None once it has.
+    long_at: Option<Instant>,
     ended: Option<(Ended, Duration)>,
     has_survivors: bool,
     course: Course,
@@ -51,7 +56,7 @@ impl Running {
         let (stdout, stderr) = child.take_output();
         let streams = [Stream::new(stdout)?, Stream::new(stderr)?];
         let listen_at = if streams.iter().all(Stream::has_ended) { None } else { now.checked_add(UNHEARD) };
-        let started = SystemTime::now();
+        let (started, long_at) = (SystemTime::now(), now.checked_add(LONG));
         Ok(Self {
             job,
             attempts,
@@ -60,6 +65,7 @@ impl Running {
             started,
             since: now,
             listen_at,
+            long_at,
             ended: None,
             has_survivors: false,
             course,
@@ -118,7 +124,21 @@ impl Running {
 
     /// When to look again though nothing has happened.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.listen_at.into_iter().chain(self.course.deadline()).min()
+        [self.listen_at, self.long_at, self.course.deadline()].into_iter().flatten().min()
+    }
+
+    /// True the first time after it has run for long.
+    pub(super) fn turns_long(&mut self, now: Instant) -> bool {
+        let turns = self.long_at.is_some_and(|at| at <= now);
+        if turns || self.has_ended() {
+            self.long_at = None;
+        }
+        turns && !self.has_ended()
+    }
+
+    /// The number of its first process and of its group.
+    pub(super) fn pid(&self) -> u32 {
+        self.child.pid()
     }
 
     /// What came of it in `slot`.

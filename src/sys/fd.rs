@@ -61,7 +61,7 @@ pub fn unnamed_file(dir: &Path) -> io::Result<File> {
         Err(error)
             if matches!(Errno::from_raw(error.raw_os_error().unwrap_or(0)), Errno::EOPNOTSUPP | Errno::EISDIR) =>
         {
-            let (fd, path) = mkstemp(&dir.join("ipcpipe-XXXXXX"))?;
+            let (fd, path) = mkstemp(&dir.join(format!("ipcpipe-{}", "X".repeat(6))))?;
             unlink(&path)?;
             set_cloexec(fd.as_fd(), true)?;
             Ok(fd.into())

@@ -10,6 +10,7 @@ mod count;
 mod crash;
 mod logfile;
 mod manager;
+mod map;
 mod names;
 mod output;
 mod pipeline;

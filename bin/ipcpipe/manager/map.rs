@@ -37,7 +37,7 @@ pub(crate) fn run(args: &MapArgs, options: &Options, place: Option<&str>) -> Res
         say(place, error);
         Ok(Ended { status: STUCK, stopped_by: None })
     };
-    let (template, words) = match args.command() {
+    let (template, words) = match args.command(is_json(options)) {
         Ok(command) => command,
         Err(error) => {
             say(place, format!("map: {error}"));

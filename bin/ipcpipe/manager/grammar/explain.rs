@@ -38,18 +38,19 @@ pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
 
 /// What would have been right, where that is plain.
 fn remedy(words: &[OsString], error: &clap::Error, verb: &str) -> Option<String> {
-    let process = |words: &[OsString]| matches!(read(words), Ok(line) if matches!(line.verb, Verb::Create(_)));
+    let has_command =
+        |words: &[OsString]| matches!(read(words), Ok(line) if matches!(line.verb, Verb::Create(_) | Verb::Map(_)));
     let with = |at: usize, word: &str| [&words[..at], &[word.into()], &words[at..]].concat();
     match (error.kind(), verb) {
-        (ErrorKind::UnknownArgument, "create process") => {
+        (ErrorKind::UnknownArgument, "create process" | "map") => {
             let unexpected = text(error, ContextKind::InvalidArg).filter(|word| !word.starts_with('-'))?;
             let places = (0..words.len().min(SHOWN)).filter(|&at| words[at] == unexpected.as_str());
-            let right = places.map(|at| with(at, "--")).find(|words| process(words))?;
+            let right = places.map(|at| with(at, "--")).find(|words| has_command(words))?;
             Some(format!("put '--' before the command: {}", join(right)))
         }
         (ErrorKind::InvalidSubcommand, "create") if suggestions(error).is_empty() => {
             let noun = words.iter().position(|word| word == "create")? + 1;
-            let right = Some(with(noun, "process")).filter(|words| process(words))?;
+            let right = Some(with(noun, "process")).filter(|words| has_command(words))?;
             Some(format!("say process or thread: {}", join(right)))
         }
         (ErrorKind::InvalidValue, "list") if suggestions(error).is_empty() => {

@@ -91,7 +91,10 @@ const _: () = assert!(GRACE.as_secs() == 10 && GRACE.subsec_nanos() == 0);
 
 impl MapArgs {
     /// The command, and the inputs that stand behind it, if they do.
-    pub(crate) fn command(&self) -> Result<(Template, Option<Vec<OsString>>), clap::Error> {
+    pub(crate) fn command(&self, json: bool) -> Result<(Template, Option<Vec<OsString>>), clap::Error> {
+        if self.ungroup && json {
+            return Err(usage("with --ungroup jobs would write between the objects of --format json"));
+        }
         let mut parts = self.words.split(|word| word == INPUTS);
         let command = parts.next().unwrap_or_default();
         let inputs = parts.next().map(<[OsString]>::to_vec);

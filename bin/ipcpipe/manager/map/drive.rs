@@ -44,7 +44,7 @@ pub(super) struct Drive {
     said_other: bool,
     stopped_by: Option<i32>,
     stop: Option<Stop>,
-    _guard: Guard,
+    guard: Guard,
 }
 
 impl Drive {
@@ -92,7 +92,7 @@ impl Drive {
             said_other: false,
             stopped_by: None,
             stop: None,
-            _guard: guard,
+            guard,
         })
     }
 
@@ -125,8 +125,9 @@ impl Drive {
     /// Goes on until all is done or something is in the way.
     fn go_on(&mut self) -> Result<(), Stop> {
         loop {
-            self.feed()?;
+            // In this order: what was printed makes room for jobs, and without them there might be nothing to wait for.
             self.print()?;
+            self.feed()?;
             let is_printed = self.printer.is_empty() || self.stopped_by.is_some();
             if self.is_closed && self.runner.is_idle() && is_printed {
                 return Ok(());
@@ -134,6 +135,7 @@ impl Drive {
             self.wait()?;
             let now = Instant::now();
             let outcomes = self.runner.turn(now).map_err(Stop::Other)?;
+            self.guard.note(&self.runner.take_notes());
             // The next jobs first: printing can wait, and they run meanwhile.
             let failed = outcomes.iter().any(Outcome::failed);
             self.heed(failed, now);
