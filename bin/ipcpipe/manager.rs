@@ -29,6 +29,7 @@ mod repl;
 mod script;
 mod serve;
 mod session;
+mod submit;
 mod up;
 mod view;
 pub(crate) mod words;

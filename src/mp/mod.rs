@@ -16,7 +16,7 @@ mod wire;
 pub use controller::{BatchId, Controller, Event, ProcessResult};
 pub use error::{Error, Panic, Result, Worker};
 pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
-pub use pool::{AsCompleted, Batch, Job, Pool, as_completed};
+pub use pool::{AsCompleted, Batch, Job, News, Pool, as_completed};
 pub use process::{Builder, Current, Process, children, current, init, join_all, wait_any};
 pub use sync::{Lock, LockGuard, OwnerDied, TryLockError};
 pub use task::{Args, Task, TaskFn};

@@ -22,7 +22,7 @@ const UNSAFE: [&str; 14] = [
 ];
 
 /// Which rooms of the library each room may look into.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("error", &[]),
     ("record", &[]),
     ("sys", &["error"]),
@@ -31,8 +31,9 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("count", &["error", "sys"]),
     ("spread", &["error", "record", "channel", "count", "sys"]),
     ("jobs", &["error", "sys"]),
-    ("manager", &["error", "jobs", "sys"]),
+    ("manager", &["error", "jobs", "mp", "sys", "tasks"]),
     ("mp", &["error", "sys"]),
+    ("tasks", &["error", "mp"]),
     ("pipeline", &["error", "record", "channel", "stage", "sys"]),
 ];
 
