@@ -59,14 +59,13 @@ impl Manager {
     /// The one pool that `selector` means; what is none is answered.
     fn find_pool(&mut self, at: usize, job: &mut Job, selector: &Selector) -> Option<u64> {
         let targets = Targets { kind: Some(Kind::Pool), select: vec![selector.clone()] };
-        let ids = self.find(at, job, &targets, true);
+        let (ids, refused) = self.registry.find(&targets, true);
         match ids.as_slice() {
             [id] => Some(*id),
-            // What means nobody was answered, unless it was a pattern or all.
             [] => {
-                if matches!(selector, Selector::All | Selector::Glob(_)) {
-                    self.refuse(at, job, Refusal::new(Code::NotFound, format!("there is no pool {selector}")));
-                }
+                let nobody = || Refusal::new(Code::NotFound, format!("there is no pool that {selector} means"));
+                let refusal = refused.into_iter().next().unwrap_or_else(nobody);
+                self.refuse(at, job, refusal);
                 None
             }
             many => {
@@ -203,7 +202,8 @@ impl Manager {
                 pool.seal(&mut cx, &clients);
             }
         }
-        self.busy |= self.ending.is_some();
+        // Somebody may wait for what is done by that.
+        self.busy = true;
     }
 
     /// Has no pool take more jobs. A paused one says so only by refusing them.
