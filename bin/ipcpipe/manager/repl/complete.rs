@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(after("results sums --order "), ["done", "input"]);
         assert_eq!(after("pause w"), ["web"]);
         assert_eq!(after("pause "), ["all", "p1", "pool", "process", "sums", "thread", "web"]);
-        assert_eq!(after("list; pause p"), ["p1", "process"]);
+        assert_eq!(after("list; pause p"), ["p1", "pool", "process"]);
         assert_eq!(after("terminate p1 --g"), ["--grace"]);
         assert_eq!(after("create thread t --task p"), ["primes"]);
         assert_eq!(after("create process x --after w"), ["web"]);
