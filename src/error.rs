@@ -6,14 +6,19 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 /// A failed operation on a named object, with its cause and, where there is one, a way out.
 ///
 /// It prints as one line, `cannot create message queue /ipcpipe.x.conv-log: Too many open files; raise
 /// 'ulimit -q'`, with every control character of the operand escaped.
 ///
-/// Its debug form is the same line, so that a `main` that returns it shows what a person needs.
+/// Its debug form is the same line, so that a `main` that returns it shows what a person needs. It can travel to another
+/// process, where it reads the same.
+#[derive(Serialize, Deserialize)]
 pub struct Error(Box<Inner>);
 
+#[derive(Serialize, Deserialize)]
 struct Inner {
     what: Cow<'static, str>,
     object: String,
@@ -21,9 +26,42 @@ struct Inner {
     hint: Option<Cow<'static, str>>,
 }
 
+#[derive(Deserialize)]
+#[serde(from = "Portable")]
 enum Cause {
     Os(io::Error),
     Text(String),
+}
+
+/// A cause as it travels: an error of the system is its number.
+#[derive(Serialize, Deserialize)]
+enum Portable {
+    Number(i32),
+    Text(String),
+}
+
+impl Serialize for Cause {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Portable::from(self).serialize(serializer)
+    }
+}
+
+impl From<Portable> for Cause {
+    fn from(portable: Portable) -> Self {
+        match portable {
+            Portable::Number(number) => Self::Os(io::Error::from_raw_os_error(number)),
+            Portable::Text(text) => Self::Text(text),
+        }
+    }
+}
+
+impl From<&Cause> for Portable {
+    fn from(cause: &Cause) -> Self {
+        match cause {
+            Cause::Os(error) => error.raw_os_error().map_or_else(|| Self::Text(errno_text(error)), Self::Number),
+            Cause::Text(text) => Self::Text(text.clone()),
+        }
+    }
 }
 
 impl Error {

@@ -14,6 +14,7 @@
 
 mod attach;
 mod count;
+mod demo;
 pub(crate) mod grammar;
 pub(crate) mod help;
 mod host;
@@ -113,6 +114,7 @@ fn on(surface: &Surface, args: &ManagerArgs) -> Result<Status, Error> {
         Surface::Logd(args) => logd::run(args),
         Surface::Job(job) => job::run(job),
         Surface::Guard => job::guard(),
+        Surface::Performer(performer) => Ok(demo::perform(performer)),
         Surface::Counter(counter) => count::be_worker(counter),
         Surface::Verb(words) => oneshot::run(words, options),
     }

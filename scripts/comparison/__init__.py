@@ -6,7 +6,7 @@
   manager    the job `manager`, whose Python peer is peers/manager.py
   contender  how each kind of process manager is started and told what to do
   supervisor supervisord: finding or installing it, its configuration, its XML-RPC
-  count      the job `count`, whose Python peers are peers/count.py and peers/touch.py
+  count      the job `count`, whose peers are peers/count.py, peers/touch.py and peers/touch.rs
   texts      the texts that are counted, and what is in them
   measured   one process from its start to its end: time, CPU time, peak memory
 """

@@ -13,14 +13,22 @@ use crate::count::{Counter, Edge, Seams, split};
 use crate::sys::map::Window;
 use crate::{Error, OneLine};
 
-/// Bytes of a window on a file: enough to make its system calls cheap, few enough to leave the memory alone.
-pub(super) const WINDOW: u64 = 4 << 20;
 /// Bytes that one pread(2) gets: they have to fit the second-level cache beside the tables.
 const READ: u64 = 256 << 10;
 /// Bytes of a window that are counted at once, and copied if need be: they have to fit the first-level cache.
 const LOOK: u64 = 16 << 10;
+/// Bytes at either end of the text that are looked at before and after it is counted.
+const END: u64 = 64;
 /// Bytes on either side of a part that decide where characters are cut; see [`split::boundary`].
 const AROUND: u64 = 3;
+
+/// Bytes of a window on a file that so many threads count: enough to make its system calls cheap, few enough to leave the
+/// memory alone, of which all windows together take their part.
+///
+/// When a window closes, the processors of all threads of a process have to forget it, and wait for each other.
+pub(super) fn window(workers: usize) -> u64 {
+    if workers <= 2 { 8 << 20 } else { 4 << 20 }
+}
 
 /// A regular file that is counted up to the size that it had when it was opened.
 #[derive(Debug)]
@@ -30,6 +38,8 @@ pub struct TextFile {
     size: u64,
     /// When it was written to for the last time before it was counted.
     written: (i64, i64),
+    /// How it began and ended then.
+    ends: [Vec<u8>; 2],
     io: Io,
     choice: Choice,
 }
@@ -55,11 +65,10 @@ impl TextFile {
     /// When it cannot be read, or is not UTF-8 by its first bytes.
     pub fn new(file: File, name: String, size: u64, io: Io) -> Result<Self, Error> {
         let metadata = file.metadata().map_err(|error| Error::os("cannot count", &name, error))?;
-        let file = Self { file, name, size, written: written(&metadata), io, choice: Choice::new(io, size) };
-        let mut first = [0; 4];
-        let known = size.min(4) as usize;
-        file.read(0, &mut first[..known])?;
-        if is_wide(&first[..known]) { Err(wide(&file.name)) } else { Ok(file) }
+        let (written, ends, choice) = (written(&metadata), Default::default(), Choice::new(io, size));
+        let mut file = Self { file, name, size, written, ends, io, choice };
+        file.ends = file.read_ends()?;
+        if is_wide(&file.ends[0]) { Err(wide(&file.name)) } else { Ok(file) }
     }
 
     /// The name that errors have.
@@ -77,23 +86,38 @@ impl TextFile {
     /// How bytes get into memory: never [`Io::Auto`].
     #[must_use]
     pub fn io(&self) -> Io {
-        self.choice.chosen().unwrap_or(Io::Read)
+        self.choice.chosen()
+    }
+
+    /// Bytes that the next piece should have at most, while it is not known which way of reading is the cheaper one.
+    pub(super) fn trial(&self) -> Option<u64> {
+        self.choice.trial()
     }
 
     /// To be asked when all was counted: was it one text? What grows at its end, as a log does, is.
     ///
     /// # Errors
-    /// When the file has become shorter, or was written to and is as long as before: parts of it are then of another text
-    /// than the others, as after a cut that was filled up again with zeros.
+    /// When the file has become shorter, or was written to and is as long as before, or longer with other bytes at the ends
+    /// of what was counted: parts of it are then of another text than the others, as after a cut that was filled up again
+    /// with zeros. That a file grew and was changed in its middle cannot be known.
     pub fn check(&self) -> Result<(), Error> {
         let now = self.file.metadata().map_err(|error| Error::os("cannot count", &self.name, error))?;
-        match now.len() {
-            size if size < self.size => Err(self.has_shrunk()),
-            size if size == self.size && written(&now) != self.written => {
-                Err(Error::refused("cannot count", &self.name, "the file was changed while it was counted"))
-            }
-            _ => Ok(()),
+        if now.len() < self.size {
+            return Err(self.has_shrunk());
         }
+        if written(&now) == self.written || now.len() > self.size && self.read_ends()? == self.ends {
+            return Ok(());
+        }
+        Err(Error::refused("cannot count", &self.name, "the file was changed while it was counted"))
+    }
+
+    fn read_ends(&self) -> Result<[Vec<u8>; 2], Error> {
+        let length = self.size.min(END);
+        let mut ends = [vec![0; length as usize], vec![0; length as usize]];
+        for (end, at) in ends.iter_mut().zip([0, self.size - length]) {
+            self.read(at, end)?;
+        }
+        Ok(ends)
     }
 
     /// Counts the characters that begin in `part` of the file, and adds the ends of the piece to `seams`.

@@ -1,6 +1,6 @@
 //! Files of every kind, and what can happen to them meanwhile.
 
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read, Seek as _, Write as _};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -90,6 +90,12 @@ fn a_file_that_was_written_to_is_one_text_only_if_it_grew() {
     file.as_file().set_len(99).unwrap();
     assert!(text.check().unwrap_err().to_string().ends_with("became shorter while it was counted"));
     let text = opened();
+    file.as_file().set_len(10).unwrap();
+    file.as_file().set_len(200).unwrap();
+    // There are zeros now between the cut and the old end.
+    assert!(text.check().unwrap_err().to_string().ends_with("the file was changed while it was counted"));
+    let text = opened();
+    file.seek(io::SeekFrom::End(0)).unwrap();
     file.write_all(b"more").unwrap();
     text.check().unwrap();
 }

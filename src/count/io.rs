@@ -12,11 +12,11 @@ pub enum Io {
     /// The way that takes less processor time.
     ///
     /// Mapping wins by two thirds if the page cache holds the file in large pieces, as it does when it was written in
-    /// large pieces, and loses by half if it is in single pages. Nothing tells but trying, so for a text of 64 MiB or more
-    /// both get some of the first pieces. A text that has to be looked at more than once is read.
+    /// large pieces, and loses by half if it is in single pages, and one file may be both. Nothing tells but trying, so for
+    /// a text of 64 MiB or more both are tried, again and again. A text that has to be looked at more than once is read.
     #[default]
     Auto,
-    /// mmap(2) in windows of 4 MiB. A file that is cut short meanwhile would raise SIGBUS, so a handler of it is
+    /// mmap(2) in windows of 4 or 8 MiB. A file that is cut short meanwhile would raise SIGBUS, so a handler of it is
     /// installed, for good, when the first window is made.
     Mmap,
     /// pread(2).
@@ -44,32 +44,35 @@ impl std::str::FromStr for Io {
     }
 }
 
-/// Pieces that each way gets before one is chosen.
-const TRIALS: u32 = 3;
+/// Bytes of the piece of a trial: where reading is the dearer way it costs much, and where mapping is, a small window
+/// tells too little.
+const TRIAL: [u64; 2] = [1 << 20, 4 << 20];
 /// Below this size there is nothing to gain by a choice.
 const WORTH_IT: u64 = 64 << 20;
 
-/// The way of one file, once it is known.
+/// The way of one file.
 #[derive(Debug)]
 pub(super) struct Choice {
-    /// 0 while both are tried, else 1 and the way.
-    chosen: AtomicU8,
-    spent: Mutex<[Spent; 2]>,
+    /// 0 as long as both are tried, else 1 and the way.
+    settled: AtomicU8,
+    trials: Mutex<Trials>,
 }
 
+/// Which way was the cheaper one lately.
 #[derive(Clone, Copy, Debug, Default)]
-struct Spent {
-    given: u32,
-    done: u32,
-    bytes: u64,
-    cpu_ns: u64,
+struct Trials {
+    /// Since another way became the cheaper one.
+    pieces: u32,
+    cheaper: usize,
+    /// What the last piece of each took for a mebibyte.
+    cpu_ns: [u64; 2],
 }
 
 const WAYS: [Io; 2] = [Io::Read, Io::Mmap];
 
 impl Choice {
     pub(super) fn new(io: Io, size: u64) -> Self {
-        let choice = Self { chosen: AtomicU8::new(0), spent: Mutex::default() };
+        let choice = Self { settled: AtomicU8::new(0), trials: Mutex::default() };
         match io {
             Io::Auto if size < WORTH_IT => choice.settle(Io::Read),
             Io::Auto => {}
@@ -80,13 +83,27 @@ impl Choice {
 
     /// Takes `io` from now on.
     pub(super) fn settle(&self, io: Io) {
-        self.chosen.store(if io == Io::Mmap { 2 } else { 1 }, Ordering::Relaxed);
+        self.settled.store(if io == Io::Mmap { 2 } else { 1 }, Ordering::Relaxed);
     }
 
-    /// The way that was chosen.
-    pub(super) fn chosen(&self) -> Option<Io> {
-        let chosen = self.chosen.load(Ordering::Relaxed);
-        chosen.checked_sub(1).map(|way| WAYS[usize::from(way)])
+    /// The way that is taken for good.
+    fn settled(&self) -> Option<Io> {
+        let settled = self.settled.load(Ordering::Relaxed);
+        settled.checked_sub(1).map(|way| WAYS[usize::from(way)])
+    }
+
+    /// The way that is taken, but for trials.
+    pub(super) fn chosen(&self) -> Io {
+        self.settled().unwrap_or_else(|| WAYS[self.locked().cheaper])
+    }
+
+    /// Bytes that the next piece should have at most, if it is a trial.
+    pub(super) fn trial(&self) -> Option<u64> {
+        if self.settled().is_some() {
+            return None;
+        }
+        let trials = self.locked();
+        (trials.pieces + 1).is_power_of_two().then(|| TRIAL[trials.cheaper ^ 1])
     }
 
     /// Has `piece`, which holds `bytes` bytes, done in one of the ways.
@@ -94,40 +111,37 @@ impl Choice {
     /// # Errors
     /// Those of `piece`.
     pub(super) fn with<E>(&self, bytes: u64, piece: impl FnOnce(Io) -> Result<(), E>) -> Result<(), E> {
-        if let Some(io) = self.chosen() {
+        if let Some(io) = self.settled() {
             return piece(io);
         }
-        let way = {
-            let mut spent = self.locked();
-            let way = usize::from(spent[1].given < spent[0].given);
-            spent[way].given += 1;
-            way
-        };
+        let way = self.locked().next();
         let before = clock::own_cpu_ns();
         piece(WAYS[way])?;
         let cpu_ns = clock::own_cpu_ns() - before;
-        let mut spent = self.locked();
-        // What comes first pays for pages that are touched for the first time.
-        if spent[way].done > 0 {
-            spent[way].bytes += bytes;
-            spent[way].cpu_ns += cpu_ns;
-        }
-        spent[way].done += 1;
-        if self.chosen().is_none() && spent.iter().all(|spent| spent.done > TRIALS) {
-            self.settle(WAYS[cheaper(&spent)]);
-        }
+        self.locked().note(way, (cpu_ns << 20) / bytes.max(1));
         Ok(())
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, [Spent; 2]> {
-        self.spent.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn locked(&self) -> std::sync::MutexGuard<'_, Trials> {
+        self.trials.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
-/// Which took less time a byte.
-fn cheaper([one, other]: &[Spent; 2]) -> usize {
-    let cross = |a: &Spent, b: &Spent| u128::from(a.cpu_ns) * u128::from(b.bytes);
-    usize::from(cross(other, one) < cross(one, other))
+impl Trials {
+    /// The way of the next piece: the cheaper one, and the other for pieces 1, 2, 4, 8 and so on since that has changed.
+    /// So a mistake does not last, and trials soon cost nothing.
+    fn next(&mut self) -> usize {
+        self.pieces += 1;
+        self.cheaper ^ usize::from(self.pieces.is_power_of_two())
+    }
+
+    fn note(&mut self, way: usize, cpu_ns: u64) {
+        self.cpu_ns[way] = cpu_ns;
+        let cheaper = usize::from(self.cpu_ns[1] < self.cpu_ns[0]);
+        if cheaper != self.cheaper {
+            *self = Self { pieces: 0, cheaper, ..*self };
+        }
+    }
 }
 
 #[cfg(test)]
@@ -135,34 +149,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_file_is_tried_both_ways_and_then_takes_one() {
+    fn a_large_file_is_tried_both_ways() {
         let choice = Choice::new(Io::Auto, WORTH_IT);
-        let mut tried = Vec::new();
-        while choice.chosen().is_none() {
-            let piece = |io| {
-                tried.push(io);
-                Ok::<_, ()>(())
-            };
-            choice.with(1, piece).unwrap();
+        let mut tried = [0; 2];
+        for _ in 0..16 {
+            let mut piece = |io| tried[usize::from(io == Io::Mmap)] += 1;
+            choice
+                .with(1, |io| {
+                    piece(io);
+                    Ok::<_, ()>(())
+                })
+                .unwrap();
         }
-        assert_eq!(tried, [[Io::Read, Io::Mmap]; 4].concat());
+        assert!(tried.iter().all(|&pieces| pieces >= 2), "{tried:?}");
     }
 
     #[test]
     fn what_was_said_is_what_is_done() {
-        assert_eq!(Choice::new(Io::Auto, WORTH_IT - 1).chosen(), Some(Io::Read));
+        assert_eq!(Choice::new(Io::Auto, WORTH_IT - 1).settled(), Some(Io::Read));
         for io in WAYS {
             let choice = Choice::new(io, WORTH_IT);
-            assert_eq!(choice.chosen(), Some(io));
+            assert_eq!(choice.chosen(), io);
             assert_eq!(choice.with(1, |way| if way == io { Ok(()) } else { Err(way) }), Ok(()));
             assert_eq!(io.name().parse::<Io>().unwrap(), io);
         }
     }
 
     #[test]
-    fn the_cheaper_way_is_that_of_less_time_a_byte() {
-        let spent = |bytes, cpu_ns| Spent { bytes, cpu_ns, ..Spent::default() };
-        assert_eq!(cheaper(&[spent(100, 10), spent(50, 4)]), 1);
-        assert_eq!(cheaper(&[spent(100, 10), spent(50, 6)]), 0);
+    fn the_way_that_took_less_lately_is_taken_but_for_trials() {
+        let mut trials = Trials::default();
+        let mut took = |cost: [u64; 2], pieces: usize| {
+            let mut pieces_of = [0; 2];
+            for _ in 0..pieces {
+                let way = trials.next();
+                trials.note(way, cost[way]);
+                pieces_of[way] += 1;
+            }
+            pieces_of
+        };
+        // Pieces 1, 2, 4, 8 and 16 of the dearer one, at its beginning.
+        assert_eq!(took([10, 20], 31), [26, 5]);
+        // Piece 32 and the next show that it is the other way round; of those after them, it is 1, 2, 4, 8, 16 and 32.
+        assert_eq!(took([20, 10], 40), [7, 33]);
     }
 }

@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::io::Read;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use crate::count::counter::{is_wide, wide};
-use crate::count::file::WINDOW;
+use crate::count::file::window;
 use crate::count::{Count, Counter, Cutter, Io, Kernel, Piece, Rules, Seams, Tally, TextFile, split};
 use crate::{Error, OneLine};
 
@@ -40,7 +41,8 @@ pub struct Options {
     /// Threads that count, this one among them; None for one if the text is shorter than 1 MiB, else one for each CPU
     /// that this process may use, but no more than there are pieces.
     pub workers: Option<NonZeroUsize>,
-    /// Bytes of a piece; None for 4 MiB of a file, or less if that leaves a worker without any, and 256 KiB of a stream.
+    /// Bytes of a piece; None for 4 or 8 MiB of a file, less at its end or if that leaves a worker without any, and 256 KiB
+    /// of a stream.
     pub piece: Option<NonZeroUsize>,
     /// The instructions.
     pub kernel: Kernel,
@@ -144,6 +146,9 @@ pub fn count(source: Source<'_>, rules: &Rules, options: &Options, progress: &Pr
 
 /// Below this size a file is read at once, and counted by one worker unless more are asked for.
 const SMALL: u64 = 1 << 20;
+/// Bytes of the last pieces of a file: what a worker waits for the others in the end is no more than one of them takes.
+/// No smaller than the largest page, which is mapped as a whole or piecemeal.
+const LEAST: u64 = 2 << 20;
 /// Bytes that are read from a stream at once.
 const READ: usize = 256 << 10;
 
@@ -184,6 +189,8 @@ struct Feed<'a> {
     size: Option<u64>,
     workers: usize,
     piece: u64,
+    /// True if pieces get smaller where little is left.
+    tapers: bool,
     /// Where the next piece begins.
     cursor: AtomicU64,
     /// Where the smallest invalid sequence begins, if there is one. What comes after it need not be counted.
@@ -212,12 +219,13 @@ impl<'a> Feed<'a> {
         };
         let piece = match (options.piece, size) {
             (Some(piece), _) => piece.get() as u64,
-            (None, Some(size)) => size.div_ceil(workers as u64).clamp(1, WINDOW),
+            (None, Some(size)) => size.div_ceil(workers as u64).clamp(1, window(workers)),
             (None, None) => READ as u64,
         };
         let workers = size.map_or(workers, |size| workers.min(size.div_ceil(piece).max(1) as usize));
         let (cursor, invalid) = (AtomicU64::new(0), AtomicU64::new(u64::MAX));
-        Self { name, data, size, workers, piece, cursor, invalid, is_over: false.into(), seams: Mutex::default() }
+        let (is_over, seams, tapers) = (AtomicBool::new(false), Mutex::default(), options.piece.is_none());
+        Self { name, data, size, workers, piece, tapers, cursor, invalid, is_over, seams }
     }
 
     /// Counts with all workers, the calling thread among them.
@@ -284,12 +292,7 @@ impl<'a> Feed<'a> {
         if let Data::Stream(stream) = &self.data {
             return self.next_read(stream, counter, seams, buffer);
         }
-        let size = self.size.unwrap_or(0);
-        let start = self.cursor.fetch_add(self.piece, Ordering::Relaxed);
-        if start >= size || start > self.invalid.load(Ordering::Relaxed) {
-            return Ok(0);
-        }
-        let end = size.min(start + self.piece);
+        let Some(Range { start, end }) = self.take() else { return Ok(0) };
         match &self.data {
             Data::File(file) => file.count(start..end, counter, seams)?,
             Data::Bytes(bytes) => {
@@ -299,6 +302,32 @@ impl<'a> Feed<'a> {
             Data::Stream(_) => {}
         }
         Ok(end - start)
+    }
+
+    /// Takes a piece from the queue.
+    fn take(&self) -> Option<Range<u64>> {
+        let mut start = self.cursor.load(Ordering::Relaxed);
+        while start <= self.invalid.load(Ordering::Relaxed) {
+            let end = self.end_of(start)?;
+            match self.cursor.compare_exchange_weak(start, end, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(start..end),
+                Err(now) => start = now,
+            }
+        }
+        None
+    }
+
+    /// Where a piece ends that begins at `start`; None if that is the end of the text.
+    fn end_of(&self, start: u64) -> Option<u64> {
+        let left = self.size.unwrap_or(0).checked_sub(start).filter(|left| *left > 0)?;
+        let trial = match &self.data {
+            Data::File(file) => file.trial(),
+            _ => None,
+        };
+        let most = trial.map_or(self.piece, |trial| trial.min(self.piece));
+        let least = if self.tapers { LEAST.min(most) } else { most };
+        let share = left / (2 * self.workers as u64);
+        Some(start + (share - share % least).clamp(least, most).min(left))
     }
 
     fn next_read(
@@ -332,4 +361,44 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 fn unlocked<T>(mutex: Mutex<T>) -> T {
     mutex.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn feed(size: u64, workers: usize) -> Feed<'static> {
+        let options = Options { workers: NonZeroUsize::new(workers), ..Options::default() };
+        Feed::new("text".to_owned(), Data::Bytes(&[]), Some(size), &options)
+    }
+
+    #[test]
+    fn pieces_are_the_whole_text_and_small_at_its_end() {
+        for (size, workers, first, last) in [
+            (1000 * MIB + 7, 1, 8 * MIB, 7),
+            (1000 * MIB + 7, 2, 8 * MIB, 7),
+            (1000 * MIB, 3, 4 * MIB, 2 * MIB),
+            (9 * MIB, 2, 2 * MIB, MIB),
+            (100, 3, 34, 32),
+            (2, 9, 1, 1),
+        ] {
+            let feed = feed(size, workers);
+            let pieces: Vec<_> = std::iter::from_fn(|| feed.take()).collect();
+            assert!(pieces.is_sorted_by_key(|it| std::cmp::Reverse(it.end - it.start)), "{size} {workers}");
+            assert!(pieces.windows(2).all(|two| two[0].end == two[1].start));
+            let length = |piece: Option<&Range<u64>>| piece.map(|it| it.end - it.start);
+            assert_eq!([length(pieces.first()), length(pieces.last())], [Some(first), Some(last)], "{size} {workers}");
+            assert_eq!(pieces.last().map(|it| it.end), Some(size));
+        }
+        assert!(feed(0, 2).take().is_none());
+    }
+
+    #[test]
+    fn nothing_is_taken_behind_what_is_invalid() {
+        let feed = feed(100 * MIB, 2);
+        feed.invalid.store(8 * MIB, Ordering::Relaxed);
+        assert_eq!([feed.take(), feed.take(), feed.take()], [Some(0..8 * MIB), Some(8 * MIB..16 * MIB), None]);
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Where the output of jobs goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Streams {
-    /// Into the [`Outcome`].
+    /// Into the [`Outcome`](super::Outcome).
     Captured,
     /// To standard output and standard error of this process, as it comes.
     Inherited,

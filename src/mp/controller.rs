@@ -22,6 +22,15 @@ impl fmt::Display for BatchId {
     }
 }
 
+/// The results of a batch of jobs, in the order of the jobs.
+#[derive(Debug)]
+pub struct BatchResults<R> {
+    /// Which batch.
+    pub id: BatchId,
+    /// What the task returned for each job.
+    pub results: Vec<Result<R>>,
+}
+
 /// What a process for a single job gave, and who it was.
 #[derive(Debug)]
 pub struct ProcessResult<R> {
@@ -34,7 +43,7 @@ pub struct ProcessResult<R> {
 /// Something that a [`Controller`] did, for a log; it prints as one line.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Event {
+pub enum ControllerEvent {
     /// The pool was made, with so many workers.
     PoolMade(usize),
     /// Its number of workers was set.
@@ -53,7 +62,7 @@ pub enum Event {
     Over(bool),
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for ControllerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PoolMade(workers) => write!(f, "pool of {workers} made"),
@@ -69,7 +78,7 @@ impl fmt::Display for Event {
     }
 }
 
-type Log = Box<dyn FnMut(&Event) + Send>;
+type Log = Box<dyn FnMut(&ControllerEvent) + Send>;
 
 /// Runs one task in a pool and in single processes, and keeps what comes back.
 ///
@@ -91,8 +100,8 @@ type Log = Box<dyn FnMut(&Event) + Send>;
 ///     controller.pool(2)?;
 ///     let batch = controller.use_pool([(4.0, 2.0), (12.0, 3.0)])?;
 ///     let results = controller.results();
-///     assert_eq!(results[0].0, batch);
-///     assert_eq!(results[0].1[1].as_ref().unwrap(), &4.0);
+///     assert_eq!(results[0].id, batch);
+///     assert_eq!(results[0].results[1].as_ref().unwrap(), &4.0);
 ///     controller.use_process((5.0, 2.0))?;
 ///     assert_eq!(controller.process_results()[0].result.as_ref().unwrap(), &2.5);
 ///     controller.quit();
@@ -105,8 +114,9 @@ pub struct Controller<A, R> {
     /// Batches whose results were not retrieved, and how many of their jobs the channel has not told of.
     pending: Vec<(Batch<R>, usize)>,
     /// Tells of each job of a pending batch that is done.
-    done: (Sender<(usize, usize)>, Receiver<(usize, usize)>),
-    results: VecDeque<(BatchId, Vec<Result<R>>)>,
+    teller: Sender<(usize, usize)>,
+    done: Receiver<(usize, usize)>,
+    results: VecDeque<BatchResults<R>>,
     running: Vec<Process<R>>,
     ended: Vec<Worker>,
     log: Option<Log>,
@@ -122,13 +132,14 @@ impl<A, R> Controller<A, R> {
     /// A controller of `task`, without a pool.
     #[must_use]
     pub fn new(task: Task<A, R>) -> Self {
-        let (pending, results) = (Vec::new(), VecDeque::new());
+        let (teller, done) = mpsc::channel();
         Self {
             task,
             pool: None,
-            pending,
-            done: mpsc::channel(),
-            results,
+            pending: Vec::new(),
+            teller,
+            done,
+            results: VecDeque::new(),
             running: Vec::new(),
             ended: Vec::new(),
             log: None,
@@ -137,12 +148,12 @@ impl<A, R> Controller<A, R> {
 
     /// Has `log` called with everything that the controller does.
     #[must_use]
-    pub fn log(mut self, log: impl FnMut(&Event) + Send + 'static) -> Self {
+    pub fn log(mut self, log: impl FnMut(&ControllerEvent) + Send + 'static) -> Self {
         self.log = Some(Box::new(log));
         self
     }
 
-    fn note(&mut self, event: &Event) {
+    fn note(&mut self, event: &ControllerEvent) {
         if let Some(log) = &mut self.log {
             log(event);
         }
@@ -163,7 +174,7 @@ impl<A, R> Controller<A, R> {
             return Err(Error::Refused("there is a pool already; resize it".to_owned()));
         }
         self.pool = Some(Pool::new(self.task).workers(workers).build()?);
-        self.note(&Event::PoolMade(workers));
+        self.note(&ControllerEvent::PoolMade(workers));
         Ok(())
     }
 
@@ -177,7 +188,7 @@ impl<A, R> Controller<A, R> {
     /// [`Error::Refused`] if there is no pool.
     pub fn resize(&mut self, workers: NonZeroUsize) -> Result<()> {
         self.existing()?.resize(workers);
-        self.note(&Event::Resized(workers.get()));
+        self.note(&ControllerEvent::Resized(workers.get()));
         Ok(())
     }
 
@@ -194,7 +205,7 @@ impl<A, R> Controller<A, R> {
     }
 
     /// Takes the results out that were retrieved last and not taken yet.
-    pub fn pop_results(&mut self) -> Option<(BatchId, Vec<Result<R>>)> {
+    pub fn pop_results(&mut self) -> Option<BatchResults<R>> {
         self.results.pop_back()
     }
 
@@ -229,7 +240,7 @@ impl<A, R> Controller<A, R> {
         if let Some(pool) = self.pool.take() {
             pool.stop();
         }
-        self.note(&Event::Over(true));
+        self.note(&ControllerEvent::Over(true));
     }
 
     fn end(&mut self) {
@@ -239,7 +250,7 @@ impl<A, R> Controller<A, R> {
         if let Some(pool) = self.pool.take() {
             pool.join();
         }
-        self.note(&Event::Over(false));
+        self.note(&ControllerEvent::Over(false));
     }
 }
 
@@ -251,15 +262,15 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
     pub fn use_pool<I: Args<A>>(&mut self, jobs: impl IntoIterator<Item = I>) -> Result<BatchId> {
         let batch = self.existing()?.batch(jobs)?;
         let (id, jobs) = (BatchId(batch.id()), batch.len());
-        batch.watch(self.done.0.clone(), batch.id() as usize);
+        batch.watch(self.teller.clone(), batch.id() as usize);
         self.pending.push((batch, jobs));
-        self.note(&Event::Submitted(id, jobs));
+        self.note(&ControllerEvent::Submitted(id, jobs));
         Ok(id)
     }
 
     /// Waits for all pending batches, and gives their results in the order in which the batches were done.
     /// [`retrieve`](Self::retrieve) keeps them instead.
-    pub fn results(&mut self) -> Vec<(BatchId, Vec<Result<R>>)> {
+    pub fn results(&mut self) -> Vec<BatchResults<R>> {
         std::iter::from_fn(|| self.next_batch()).collect()
     }
 
@@ -272,7 +283,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
     }
 
     /// Waits for the next pending batch to be done; none if there is no pending one.
-    fn next_batch(&mut self) -> Option<(BatchId, Vec<Result<R>>)> {
+    fn next_batch(&mut self) -> Option<BatchResults<R>> {
         let place = loop {
             if self.pending.is_empty() {
                 return None;
@@ -280,7 +291,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
             if let Some(place) = self.pending.iter().position(|(_, awaited)| *awaited == 0) {
                 break place;
             }
-            let (number, _) = self.done.1.recv().ok()?;
+            let (number, _) = self.done.recv().ok()?;
             // A batch that was taken out is nobody's concern here.
             if let Some((_, awaited)) = self.pending.iter_mut().find(|(batch, _)| batch.id() as usize == number) {
                 *awaited -= 1;
@@ -291,10 +302,10 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
         let failures = results.iter().enumerate().filter_map(|(job, it)| Some((job, it.as_ref().err()?.clone())));
         let failures: Vec<_> = failures.collect();
         for (job, error) in &failures {
-            self.note(&Event::JobFailed(id, *job, error.clone()));
+            self.note(&ControllerEvent::JobFailed(id, *job, error.clone()));
         }
-        self.note(&Event::Retrieved(id, failures.len()));
-        Some((id, results))
+        self.note(&ControllerEvent::Retrieved(id, failures.len()));
+        Some(BatchResults { id, results })
     }
 
     /// Starts a process for one job. It does not wait.
@@ -305,7 +316,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
         let process = Process::builder(self.task, args).daemon(true).spawn()?;
         let worker = process.worker().clone();
         self.running.push(process);
-        self.note(&Event::Started(worker.clone()));
+        self.note(&ControllerEvent::Started(worker.clone()));
         Ok(worker)
     }
 
@@ -317,7 +328,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
         let worker = process.worker().clone();
         let result = process.join();
         self.ended.push(worker.clone());
-        self.note(&Event::Ended(worker.clone(), result.as_ref().err().cloned()));
+        self.note(&ControllerEvent::Ended(worker.clone(), result.as_ref().err().cloned()));
         Some(ProcessResult { result, worker })
     }
 
@@ -328,7 +339,7 @@ impl<A: Serialize, R: DeserializeOwned> Controller<A, R> {
 
     /// Waits for all work and ends all processes. The results that were not retrieved are given, as by
     /// [`results`](Self::results) and [`process_results`](Self::process_results).
-    pub fn quit(mut self) -> (Vec<(BatchId, Vec<Result<R>>)>, Vec<ProcessResult<R>>) {
+    pub fn quit(mut self) -> (Vec<BatchResults<R>>, Vec<ProcessResult<R>>) {
         let left = (self.results(), self.process_results());
         self.end();
         left

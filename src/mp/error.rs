@@ -45,8 +45,9 @@ impl fmt::Display for Panic {
 
 /// Why another process did not give what it was asked for.
 ///
-/// It can be cloned, because one failure may concern many: all jobs of a pool that is gone, say. It prints as one line.
-#[derive(Clone, Debug)]
+/// It can be cloned, because one failure may concern many: all jobs of a pool that is gone, say. It prints as one line. It
+/// can be what a task returns, so that a task can use `?`: `process.join()??` is its value then.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Error {
     /// The function panicked. The process itself may live on.
@@ -76,7 +77,7 @@ pub enum Error {
     /// The request makes no sense for the object: an index beyond its end, a type that it does not have.
     Refused(String),
     /// The system refused.
-    System(Arc<crate::Error>),
+    System(#[serde(with = "shared")] Arc<crate::Error>),
 }
 
 impl Error {
@@ -131,5 +132,37 @@ impl std::error::Error for Error {
 impl From<crate::Error> for Error {
     fn from(error: crate::Error) -> Self {
         Self::System(Arc::new(error))
+    }
+}
+
+/// An error that many share, as it travels alone.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(error: &Arc<crate::Error>, serializer: S) -> Result<S::Ok, S::Error> {
+        error.as_ref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<crate::Error>, D::Error> {
+        crate::Error::deserialize(deserializer).map(Arc::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mp::wire;
+
+    #[test]
+    fn an_error_reads_the_same_in_another_process() {
+        let worker = Worker { name: "Process-1".to_owned(), pid: 7 };
+        let system = crate::Error::os("cannot open", "x", std::io::Error::from_raw_os_error(2)).hint("look again");
+        for error in [Error::Signalled(worker, 9), Error::Refused("no".to_owned()), Error::OwnerDied, system.into()] {
+            let mut bytes = Vec::new();
+            wire::encode(&error, &mut bytes).unwrap();
+            assert_eq!(wire::decode::<Error>(&bytes).unwrap().to_string(), error.to_string());
+        }
     }
 }

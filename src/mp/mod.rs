@@ -1,25 +1,44 @@
 //! Processes as Rust programs use them: tasks in other processes, and what they share.
 
+#[doc = include_str!("../../docs/coming-from-python.md")]
+pub mod coming_from_python {}
 mod controller;
 mod error;
 mod handed;
 mod memory;
+mod objects;
+mod pipe;
 mod pool;
 mod process;
+mod queue;
 mod socket;
 mod sync;
 mod task;
 #[cfg(test)]
 mod testing;
+mod timer;
 mod wire;
 
-pub use controller::{BatchId, Controller, Event, ProcessResult};
+pub use controller::{BatchId, BatchResults, Controller, ControllerEvent, ProcessResult};
 pub use error::{Error, Panic, Result, Worker};
-pub use memory::{Atomic, Integer, Plain, Unlocked, Value, ValueGuard};
-pub use pool::{AsCompleted, Batch, Job, News, Pool, as_completed};
-pub use process::{Builder, Current, Process, children, current, init, join_all, wait_any};
-pub use sync::{Lock, LockGuard, OwnerDied, TryLockError};
-pub use task::{Args, Task, TaskFn};
+pub use memory::{
+    Array, ArrayGuard, Atomic, BytesGuard, Integer, Item, Plain, SharedList, SharedMemory, ShmScope, Typecode,
+    Unlocked, Value, ValueGuard,
+};
+pub use objects::{
+    ArrayProxy, BarrierProxy, ConditionProxy, DictProxy, EventProxy, ListProxy, LockProxy, LockProxyError,
+    LockProxyGuard, Manager, Map, NamespaceProxy, PermitProxy, Proxy, QueueProxy, QueueProxyIter, RLockProxy,
+    RLockProxyGuard, SemaphoreProxy, ValueProxy,
+};
+pub use pipe::{Connection, Receiver, ReceiverIntoIter, ReceiverIter, Sender, channel, pipe};
+pub use pool::{AsCompleted, Batch, Imap, ImapUnordered, Job, Pool, PoolBuilder, PoolNews, WorkerStats, as_completed};
+pub use process::{Current, Process, ProcessBuilder, children, current, init, join_all, wait_any};
+pub use queue::{Iter as QueueIter, Queue};
+pub use sync::{
+    Barrier, Condition, Event, Lock, LockGuard, OwnerDied, Permit, RLock, RLockGuard, Semaphore, TryLockError,
+};
+pub use task::{Args, Task, TaskFn, Update};
+pub use timer::Timer;
 
 /// What the macros write into the code of others.
 #[doc(hidden)]

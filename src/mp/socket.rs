@@ -9,7 +9,6 @@ mod outbox;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
@@ -35,8 +34,8 @@ const MOST_FDS_OF_ALL: usize = 65536;
 pub(crate) struct Socket {
     fd: OwnedFd,
     inbox: Inbox,
-    /// Messages that were read before anybody took them.
-    ready: VecDeque<Message>,
+    /// A message that was read before anybody took it.
+    ready: Option<Message>,
     outbox: Outbox,
 }
 
@@ -52,7 +51,7 @@ impl Socket {
 
     /// Takes over a connected socket from which nothing has been read but whole messages.
     pub(crate) fn from_fd(fd: OwnedFd) -> Self {
-        Self { fd, inbox: Inbox::default(), ready: VecDeque::new(), outbox: Outbox::default() }
+        Self { fd, inbox: Inbox::default(), ready: None, outbox: Outbox::default() }
     }
 
     /// Gives the descriptor away, without what was read ahead or is not sent yet.
@@ -63,7 +62,7 @@ impl Socket {
     /// True if nothing was read ahead and nothing is still to be sent, so that somebody else can go on with the
     /// descriptor.
     pub(crate) fn is_between_messages(&self) -> bool {
-        self.ready.is_empty() && self.inbox.is_empty() && !self.outbox.wants_write()
+        self.ready.is_none() && self.inbox.is_empty() && !self.outbox.wants_write()
     }
 
     /// Sends `message`. Waits while the other side has no room for it, and before it for what was queued.
@@ -116,17 +115,20 @@ impl Socket {
         self.take(Wait::No)
     }
 
-    /// Waits until `deadline` (None: for ever) for the next message, and says whether [`receive`](Self::receive) would
-    /// answer at once, be it with an error.
-    pub(crate) fn is_ready(&mut self, deadline: Option<Instant>) -> bool {
-        if self.ready.is_empty() {
+    /// Waits until `deadline` (None: for ever) for the next message or the end of the stream, and says whether
+    /// [`receive`](Self::receive) would answer at once.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive), but for the end.
+    pub(crate) fn is_ready(&mut self, deadline: Option<Instant>) -> Result<bool, Error> {
+        if self.ready.is_none() {
             match self.receive_deadline(deadline) {
-                Ok(Some(message)) => self.ready.push_back(message),
-                Ok(None) => return false,
-                Err(error) => self.inbox.keep(error),
+                Ok(message) => self.ready = message,
+                Err(Error::Closed) => return Ok(true),
+                Err(error) => return Err(error),
             }
         }
-        true
+        Ok(self.ready.is_some())
     }
 
     /// Puts `message` behind what is still to be sent. Never waits and sends nothing.
@@ -156,7 +158,7 @@ impl Socket {
     }
 
     fn take(&mut self, wait: Wait) -> Result<Option<Message>, Error> {
-        if let Some(message) = self.ready.pop_front() {
+        if let Some(message) = self.ready.take() {
             return Ok(Some(message));
         }
         match self.inbox.take(self.fd.as_fd(), wait)? {

@@ -3,14 +3,17 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::Error;
-use crate::channel::{Endpoint, Geometry, Run, clean};
+use crate::channel::{Backend, Endpoint, Geometry, Run, clean};
+use crate::spread::roster::Roster;
 use crate::spread::wire::{FAULT, Head, Inbox, Post, READY};
 use crate::spread::{Options, Station};
 use crate::sys::child::{Child, Status};
-use crate::sys::fd::duplicate;
+use crate::sys::fd::{duplicate, is_at_limit};
 use crate::sys::handle::Handle;
 use crate::sys::signal::{Blocked, REQUESTS};
 use crate::sys::wait::{self, Interest};
@@ -20,9 +23,10 @@ use crate::sys::wait::{self, Interest};
 pub(super) struct Member {
     name: String,
     child: Child,
-    handle: Handle,
+    handle: Arc<Handle>,
     post: Option<Post>,
     inbox: Inbox,
+    was_killed: Arc<AtomicBool>,
 }
 
 /// How long a process that has let go of its links may take to be dead.
@@ -30,7 +34,13 @@ const LAST_BREATH: Duration = Duration::from_secs(2);
 
 /// Starts `number` workers, which find `file` at their standard input, and waits until all have attached their links. The
 /// names of the links are gone after that.
-pub(super) fn start(number: usize, options: &Options, file: Option<&OwnedFd>) -> Result<(Vec<Member>, Run), Error> {
+/// Those who do not answer are killed by `roster`.
+pub(super) fn start(
+    number: usize,
+    options: &Options,
+    file: Option<&OwnedFd>,
+    roster: &Roster,
+) -> Result<(Vec<Member>, Run), Error> {
     // What dead runs left is not ours to fail on.
     let _ = clean(false);
     let mut run = Run::new();
@@ -39,7 +49,7 @@ pub(super) fn start(number: usize, options: &Options, file: Option<&OwnedFd>) ->
         let _waiting = Blocked::new(&REQUESTS).map_err(|error| Error::os("cannot block", "signals", error))?;
         let work = geometry(number, file.is_some());
         for number in 0..number {
-            started.push(Started::start(number, &mut run, options, work, file)?);
+            started.push(Started::start(number, &mut run, options, work, file, roster)?);
         }
     }
     // A socket's receiver waits for its sender, so whoever sends goes first, here as in the workers.
@@ -62,6 +72,21 @@ fn geometry(workers: usize, they_read: bool) -> Geometry {
     }
 }
 
+/// What to do where a link cannot be made: each worker has two, and of queues all that a user has count.
+fn advise(options: &Options) -> impl FnOnce(Error) -> Error {
+    let is_mq = options.backend == Backend::Mq;
+    // The limit on queues has the same number as that on open files.
+    move |error| {
+        match is_mq && is_at_limit(&error) {
+        true => error.hint(
+            "the limit RLIMIT_MSGQUEUE on your bytes in queues is used up: use fewer workers, raise it with 'ulimit -q', \
+             or use --backend pipe; 'ipcpipe clean' removes queues of runs that died",
+        ),
+        false => error,
+    }
+    }
+}
+
 /// Bytes of one message of each queue, all queues together.
 const QUEUES: usize = 16 << 10;
 
@@ -69,6 +94,8 @@ const QUEUES: usize = 16 << 10;
 struct Started {
     name: String,
     child: Child,
+    handle: Arc<Handle>,
+    was_killed: Arc<AtomicBool>,
     work: Endpoint,
     results: Endpoint,
 }
@@ -80,9 +107,11 @@ impl Started {
         options: &Options,
         geometry: Geometry,
         file: Option<&OwnedFd>,
+        roster: &Roster,
     ) -> Result<Self, Error> {
-        let work = run.link(options.backend, &format!("work-{number}"), geometry)?;
-        let results = run.link(options.backend, &format!("result-{number}"), Geometry::small())?;
+        let work = run.link(options.backend, &format!("work-{number}"), geometry).map_err(advise(options))?;
+        let results = run.link(options.backend, &format!("result-{number}"), Geometry::small());
+        let results = results.map_err(advise(options))?;
         let name = format!("count-{number}");
         let station = Station {
             name: name.clone(),
@@ -97,13 +126,17 @@ impl Started {
             Some(file) => duplicate(file, "the text for a worker")?.into(),
         });
         let child = Child::spawn(&mut command, work.receiver.fds().chain(results.sender.fds()))?;
-        Ok(Self { name, child, work: work.sender, results: results.receiver })
+        let handle = child.handle().map(Arc::new).map_err(|error| {
+            Error::os("cannot hold", &name, error).hint("raise the limit on open files ('ulimit -n')")
+        })?;
+        let was_killed = roster.enter(handle.clone(), child.pid());
+        Ok(Self { name, child, handle, was_killed, work: work.sender, results: results.receiver })
     }
 
     fn attach_work(self) -> Result<Half, Error> {
-        let Self { name, child, work, results } = self;
+        let Self { name, child, handle, was_killed, work, results } = self;
         let post = work.attach_sender().map(Post);
-        Ok(Half { name, child, post: post?, results })
+        Ok(Half { name, child, handle, was_killed, post: post?, results })
     }
 }
 
@@ -111,16 +144,17 @@ impl Started {
 struct Half {
     name: String,
     child: Child,
+    handle: Arc<Handle>,
+    was_killed: Arc<AtomicBool>,
     post: Post,
     results: Endpoint,
 }
 
 impl Half {
     fn attach_results(self) -> Result<Member, Error> {
-        let Self { name, child, post, results } = self;
-        let handle = child.handle().map_err(|error| Error::os("cannot hold", &name, error))?;
+        let Self { name, child, handle, was_killed, post, results } = self;
         let inbox = Inbox::new(results.attach_receiver()?);
-        Ok(Member { name, child, handle, post: Some(post), inbox })
+        Ok(Member { name, child, handle, post: Some(post), inbox, was_killed })
     }
 }
 
@@ -174,6 +208,9 @@ impl Member {
     /// The error for a worker that has died, or is of no use any more because of `why`.
     fn lost(&mut self, why: &str) -> Error {
         let _ = wait::wait([(self.handle.as_fd(), Interest::Read)], wait::deadline_in(LAST_BREATH));
+        if self.was_killed.load(Ordering::Relaxed) {
+            return self.error("it did not answer when it was to stop, and was killed".to_owned());
+        }
         match self.child.try_reap().map(|ended| ended.status) {
             Some(status @ (Status::Killed(_) | Status::Exited(_))) => self.error(format!("it died: {status}")),
             // Where somebody else reaps, as the manager of a prompt does, nobody knows how.

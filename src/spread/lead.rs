@@ -9,6 +9,7 @@ use crate::Error;
 use crate::channel::Run;
 use crate::count::{self, Io, Progress, Rules, Seams, Tally};
 use crate::spread::crew::{self, Member};
+use crate::spread::roster::Roster;
 use crate::spread::text::{Next, Pieces};
 use crate::spread::wire::{COUNTED, Counted, PART, PIECE, REPORT};
 use crate::spread::{Feed, Options, Outcome, Report, Text};
@@ -30,7 +31,6 @@ const PIECE_BYTES: u64 = 256 << 10;
 pub fn count(text: Text<'_>, rules: &Rules, options: &Options, progress: &Progress) -> Result<Outcome, Error> {
     let (number, piece) = share(&text, options);
     let pieces = text.cut(options.feed, piece)?;
-    let (crew, run) = crew::start(number, options, pieces.file.as_ref())?;
     let lead = Lead {
         pieces: &pieces,
         progress,
@@ -38,11 +38,28 @@ pub fn count(text: Text<'_>, rules: &Rules, options: &Options, progress: &Progre
         is_over: AtomicBool::new(false),
         seams: Mutex::default(),
     };
-    let reports = lead.lead(crew)?;
+    let roster = Roster::default();
+    let (reports, run) = thread::scope(|scope| {
+        let watch = || roster.watch(|| lead.is_to_end());
+        let watching = thread::Builder::new().name("roster".to_owned()).spawn_scoped(scope, watch);
+        watching.map_err(|error| Error::os("cannot start", "a thread", error))?;
+        let _closing = Closing(&roster);
+        let (crew, run) = crew::start(number, options, pieces.file.as_ref(), &roster)?;
+        Ok::<_, Error>((lead.lead(crew)?, run))
+    })?;
     if !progress.is_stopped() {
         pieces.check()?;
     }
     outcome(lead, reports, rules, &run)
+}
+
+/// Closes the roster however the work ends.
+struct Closing<'a>(&'a Roster);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// How many workers there are to be, and of how many bytes a piece.
@@ -109,6 +126,11 @@ impl Lead<'_, '_> {
         })
     }
 
+    /// True if nobody takes any more pieces, and what was counted is all that is wanted.
+    fn is_to_end(&self) -> bool {
+        self.progress.is_stopped() || self.is_over.load(Ordering::Relaxed)
+    }
+
     /// As [`Lead::serve`]; what fails for one worker ends the work of all.
     fn serve_or_stop(&self, member: Member) -> Result<Report, Error> {
         let served = self.serve(member);
@@ -120,7 +142,7 @@ impl Lead<'_, '_> {
 
     fn serve(&self, mut member: Member) -> Result<Report, Error> {
         let (mut buffer, mut answer) = (Vec::new(), Vec::new());
-        while !self.progress.is_stopped() && !self.is_over.load(Ordering::Relaxed) {
+        while !self.is_to_end() {
             let bytes = match self.pieces.next(self.invalid.load(Ordering::Relaxed), &mut buffer)? {
                 None => break,
                 Some(Next::Part(part)) => {

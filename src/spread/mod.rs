@@ -13,6 +13,7 @@
 
 mod crew;
 mod lead;
+mod roster;
 mod text;
 mod wire;
 mod worker;

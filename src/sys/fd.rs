@@ -36,10 +36,12 @@ pub fn duplicate(fd: impl AsFd, name: &str) -> Result<OwnedFd, Error> {
 
 /// What to do about a lack of descriptors.
 fn with_way_out(error: Error) -> Error {
-    match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EMFILE) => error.hint("raise the limit on open files ('ulimit -n')"),
-        _ => error,
-    }
+    if is_at_limit(&error) { error.hint("raise the limit on open files ('ulimit -n')") } else { error }
+}
+
+/// True if a limit of this process was reached: EMFILE.
+pub(crate) fn is_at_limit(error: &Error) -> bool {
+    error.raw_os_error().map(Errno::from_raw) == Some(Errno::EMFILE)
 }
 
 /// A file that is in memory and nowhere else (memfd_create(2)); `name` is what /proc shows.

@@ -11,7 +11,8 @@ use rustix::cmsg_space;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recv, recvmsg, sendmsg, shutdown, socketpair,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recv, recvmsg, send as send_bytes, sendmsg,
+    shutdown, socketpair,
 };
 
 use crate::Error;
@@ -54,6 +55,9 @@ pub(crate) fn send(
         Wait::No => SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
     };
     if fds.is_empty() {
+        if let [only] = parts {
+            return Ok(retry_on_intr(|| send_bytes(socket, only, flags))?);
+        }
         return Ok(retry_on_intr(|| sendmsg(socket, parts, &mut SendAncillaryBuffer::default(), flags))?);
     }
     let mut space = [MaybeUninit::uninit(); CONTROL];

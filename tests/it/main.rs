@@ -8,6 +8,7 @@ mod cli;
 mod conformance;
 mod count;
 mod crash;
+mod demo;
 mod logfile;
 mod manager;
 mod map;

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The only files that may hold `unsafe`, with what they need it for in their own comments.
-const UNSAFE: [&str; 14] = [
+const UNSAFE: [&str; 15] = [
     "src/channel/shm/segment.rs",
     "src/count/kernel/avx2.rs",
     "src/count/kernel/avx512.rs",
     "src/count/kernel/mod.rs",
+    "src/mp/task/registry.rs",
     "src/sys/child.rs",
     "src/sys/fd.rs",
     "src/sys/handle.rs",
@@ -67,7 +68,7 @@ fn sources(dir: &str) -> Vec<Source> {
             let path = entry.path();
             if path.is_dir() {
                 dirs.push(path);
-            } else if path.extension().is_some_and(|it| it == "rs") && !path.ends_with("tests.rs") {
+            } else if path.extension().is_some_and(|it| it == "rs") && !path.to_string_lossy().ends_with("tests.rs") {
                 let text = fs::read_to_string(&path).unwrap();
                 let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
                 let path = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
@@ -122,7 +123,7 @@ fn only_the_program_speaks() {
     for source in sources("src") {
         for line in source.code() {
             for word in ["println!", "eprint", "print!(", "process::exit", "clap::"] {
-                let is_last_word = source.path == "src/sys/signal.rs" && line.contains("process::exit");
+                let is_last_word = source.path.starts_with("src/sys/") && line.contains("std::process::exit");
                 assert!(!line.contains(word) || is_last_word, "{}: {line}", source.path);
             }
         }

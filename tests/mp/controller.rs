@@ -76,11 +76,11 @@ fn e6_results_come_in_the_order_of_completion_and_never_mix() {
     let slow = controller.use_pool([400, 3]).unwrap();
     let fast = controller.use_pool([1, 2]).unwrap();
     let results = controller.results();
-    assert_eq!(results.iter().map(|it| it.0).collect::<Vec<_>>(), [fast, slow]);
-    assert_eq!((values(&results[0].1), values(&results[1].1)), (vec![1, 2], vec![400, 3]));
+    assert_eq!(results.iter().map(|it| it.id).collect::<Vec<_>>(), [fast, slow]);
+    assert_eq!((values(&results[0].results), values(&results[1].results)), (vec![1, 2], vec![400, 3]));
     controller.use_pool([5]).unwrap();
     assert_eq!(controller.retrieve(), 1);
-    assert_eq!(values(&controller.pop_results().unwrap().1), [5]);
+    assert_eq!(values(&controller.pop_results().unwrap().results), [5]);
     assert!(controller.pop_results().is_none());
 }
 
@@ -94,8 +94,8 @@ fn e7_an_error_of_a_job_is_logged_and_there_to_be_read() {
     controller.pool(1).unwrap();
     controller.use_pool([(4, 2), (1, 0)]).unwrap();
     let results = controller.results();
-    assert_eq!(*results[0].1[0].as_ref().unwrap(), 2);
-    let Err(Error::Panicked(worker, panic)) = &results[0].1[1] else { panic!("{results:?}") };
+    assert_eq!(*results[0].results[0].as_ref().unwrap(), 2);
+    let Err(Error::Panicked(worker, panic)) = &results[0].results[1] else { panic!("{results:?}") };
     assert!(worker.name.starts_with("PoolWorker-") && panic.location.contains("controller.rs"));
     assert_eq!(*failures.lock().unwrap(), 1);
 }
@@ -130,7 +130,7 @@ fn e12_quit_waits_for_all_work() {
     controller.use_pool([50, 51]).unwrap();
     controller.use_process(52).unwrap();
     let (batches, singles) = controller.quit();
-    assert_eq!(values(&batches[0].1), [50, 51]);
+    assert_eq!(values(&batches[0].results), [50, 51]);
     assert_eq!(*singles[0].result.as_ref().unwrap(), 52);
 }
 

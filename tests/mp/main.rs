@@ -1,8 +1,13 @@
 //! `ipcpipe::mp` with real processes: this test program starts itself as its own children.
 
 mod controller;
+mod examples;
+mod memory;
+mod objects;
 mod pool;
 mod process;
+mod queue;
+mod sync;
 
 ipcpipe::init_before_main!();
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ipcpipe::mp::{Error, News, Pool, as_completed, current};
+use ipcpipe::mp::{Error, Pool, PoolNews, as_completed, current};
 use ipcpipe::task;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -140,10 +140,12 @@ fn a_panic_in_one_job_touches_no_other() {
 #[test]
 fn a_job_that_takes_too_long_is_ended_and_its_worker_replaced() {
     fn maybe_hang(n: u64) -> u64 {
-        while n == 3 {
-            std::thread::park();
+        match n {
+            3 => loop {
+                std::thread::park();
+            },
+            n => n,
         }
-        n
     }
     let pool = Pool::new(task!(maybe_hang)).workers(2).timeout(Duration::from_millis(300)).build().unwrap();
     let results = pool.map(0..6);
@@ -314,9 +316,9 @@ fn news_tell_who_did_what_and_who_came_and_went() {
     let (mut done, mut staff) = (Vec::new(), Vec::new());
     for it in news {
         match it {
-            News::Done { job, worker, result, .. } => done.push((job, worker.unwrap().name, result.is_ok())),
-            News::Started(worker) => staff.push(format!("+{}", worker.name)),
-            News::Ended(worker, error, was_expected) => {
+            PoolNews::Done { job, worker, result, .. } => done.push((job, worker.unwrap().name, result.is_ok())),
+            PoolNews::Started(worker) => staff.push(format!("+{}", worker.name)),
+            PoolNews::Ended(worker, error, was_expected) => {
                 assert_eq!(was_expected, error.worker().is_some_and(|it| it.name == "w-2"), "{error}");
                 staff.push(format!("-{}", worker.name));
             }

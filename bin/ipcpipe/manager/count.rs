@@ -41,7 +41,11 @@ pub(crate) fn run(args: &CountArgs, options: &Options, place: Option<&str>) -> R
     if args.compare {
         return compare::run(args, options, &mut watch);
     }
-    let made = if args.merge.is_empty() { work::count(args, &mut watch) } else { merge::merge(args) };
+    let made = if args.merge.is_empty() {
+        work::count(args, matches!(options.format, None | Some(Form::Text)), &mut watch)
+    } else {
+        merge::merge(args)
+    };
     let doc = match made {
         Ok(doc) => doc,
         Err(error) => return Ok(failed(place, &error)),

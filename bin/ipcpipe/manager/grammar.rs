@@ -6,6 +6,7 @@
 
 mod count;
 mod create;
+mod demo;
 mod explain;
 mod map;
 mod near;
@@ -25,6 +26,7 @@ use ipcpipe::manager::{Command, Kind, Selector, Targets};
 
 pub(crate) use self::count::{Chart, CountArgs, Mode, Sample, Sort};
 use self::create::Create;
+pub(crate) use self::demo::DemoArgs;
 pub(crate) use self::explain::{help_of, refusal};
 pub(crate) use self::map::{Bar, Halt, MapArgs, Order};
 pub(crate) use self::near::nearest;
@@ -65,13 +67,12 @@ pub(crate) struct Options {
 /// Who reads what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Form {
-    /// Lines for a person.
+    /// Lines for a person; also called table.
     #[value(alias = "table")]
     Text,
     /// One JSON object a line.
     Json,
-    /// Lines for a spreadsheet, of count.
-    #[value(hide = true)]
+    /// Lines for a spreadsheet, of count only.
     Csv,
 }
 
@@ -190,6 +191,9 @@ pub(crate) enum Verb {
     /// Run a command for each of many inputs, so many at a time; done here, without a manager.
     #[command(after_help = map::NOTES)]
     Map(Box<MapArgs>),
+    /// Show a technique of multiprocessing at work; done here, without a manager.
+    #[command(after_help = demo::NOTES)]
+    Demo(DemoArgs),
     /// Carry out a command and print how long it took.
     Time {
         /// The command.
@@ -334,6 +338,9 @@ impl Verb {
             }
             Self::Map(_) => {
                 return Err(usage("map is for the client to do: 'ipcpipe manager map' runs without a manager"));
+            }
+            Self::Demo(_) => {
+                return Err(usage("demos are for the client to run: 'ipcpipe manager demo' runs without a manager"));
             }
             Self::Help { .. } | Self::Save { .. } | Self::Source { .. } | Self::Time { .. } | Self::Detach => {
                 return Err(usage("this is for the client to do, and a manager cannot"));

@@ -15,7 +15,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 8] = [
     ("Keep", &["save", "source", "forget"]),
     ("Measure", &["time"]),
     ("End", &["detach", "clear", "exit"]),
-    ("Local", &["count", "map"]),
+    ("Local", &["count", "map", "demo"]),
 ];
 
 /// What stands under the table.

@@ -27,8 +27,6 @@ use self::inputs::{Inputs, Next};
 
 /// What tells that `map` itself could not go on, as that of GNU parallel.
 const STUCK: Status = Status(255);
-/// The most failed jobs that an exit status tells by number.
-const MOST_FAILED: u64 = 100;
 
 /// Runs what `args` say. `place` is the file and line that asked for it.
 pub(crate) fn run(args: &MapArgs, options: &Options, place: Option<&str>) -> Result<Ended, Lost> {
@@ -65,9 +63,10 @@ pub(crate) fn run(args: &MapArgs, options: &Options, place: Option<&str>) -> Res
     }
 }
 
-/// The status of so many failed jobs.
+/// The status when so many jobs failed. How many they were is in the last line: a number here would be 2 for two failures,
+/// which a script cannot tell from a usage error.
 fn status_of(failed: u64) -> Status {
-    Status(failed.min(MOST_FAILED + 1) as u8)
+    if failed == 0 { Status::DONE } else { Status::FAILED }
 }
 
 /// Prints what would be run.

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueHint};
 use ipcpipe::manager::Sink;
 
 use super::count::CounterArgs;
+use super::demo::PerformerArgs;
 use super::grammar::{self, Options};
 use crate::units;
 
@@ -69,6 +70,9 @@ pub(crate) enum Surface {
     /// Be a worker of a count.
     #[command(hide = true)]
     Counter(Box<CounterArgs>),
+    /// Be a demo.
+    #[command(hide = true)]
+    Performer(PerformerArgs),
     /// A verb; the grammar reads its words.
     #[command(external_subcommand)]
     Verb(Vec<OsString>),

@@ -8,7 +8,7 @@
 use std::arch::x86_64::*;
 
 use crate::count::Case;
-use crate::count::kernel::{Histogram, PAD, Points, Words, padded};
+use crate::count::kernel::{Histogram, PAD, Points, Words, ahead, padded};
 
 /// True if the processor has all that the functions of this file need.
 pub(super) fn is_available() -> bool {
@@ -84,6 +84,7 @@ fn add(part: &[u8], plan: &Plan, histogram: &mut Histogram) -> bool {
         for run in half.chunks(64 * FLUSH) {
             let mut bytes = [zero; 4];
             for vector in run.as_chunks::<64>().0 {
+                ahead(vector);
                 let vector = load(vector, 0);
                 seen = _mm512_or_si512(seen, vector);
                 let ascii = _mm512_testn_epi8_mask(vector, high);
@@ -166,67 +167,81 @@ pub(super) fn is_utf8(block: &[u8]) -> bool {
     _mm512_test_epi8_mask(error, error) == 0
 }
 
-/// Bytes after which code points are counted: enough to make the end of that loop rare, few enough for the cache.
-const BATCH: usize = 512;
+/// Windows of 64 bytes after which code points are counted: enough to make the end of that loop rare, few enough for the
+/// cache.
+const BATCH: usize = 32;
+/// Room for the code points of a batch, each of two bytes at least, and for a vector beyond the last.
+const ROOM: usize = BATCH * 32 + 64;
 
-/// As [`super::scalar::points`]: 16 code points at a time are put together from their bytes, as simdutf does it, and
-/// then counted one by one.
+/// As [`super::scalar::points`]. The first, second and third bytes of all characters of a batch are put together, each in
+/// a row of their own, so that no step depends on how many there are in 64 bytes.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt")]
 pub(super) fn points(text: &str, points: &mut Points) -> u64 {
-    let iota = load(&super::IOTA, 0);
-    let (last, lead) = (_mm512_set1_epi8(-65), _mm512_set1_epi8(0xc0_u8.cast_signed()));
+    let byte = |byte: u8| _mm512_set1_epi8(byte.cast_signed());
+    let (last, lead, long) = (byte(0xbf), byte(0xc0), byte(0xf0));
     // What pads is no character and begins none.
     let mut pad = [0; PAD];
-    let mut buffer = [0; BATCH / 2 + 32];
-    let mut count = 0;
-    for part in padded::<64, 128>(text.as_bytes(), 0x80, &mut pad) {
-        let (mut at, mut filled) = (0, 0);
-        while let Some(window) = part[at..].first_chunk::<128>() {
-            let (now, next) = (load(window, 0), load(window, 64));
+    let (mut rows, mut found) = ([[0; ROOM]; 3], [0; ROOM]);
+    let (mut filled, mut count) = (0, 0);
+    for part in padded::<64, 68>(text.as_bytes(), 0x80, &mut pad) {
+        let (mut at, mut windows) = (0, 0);
+        while let Some(window) = part[at..].first_chunk::<68>() {
+            let now = load(window, 0);
             count += u64::from(_mm512_cmpgt_epi8_mask(now, last).count_ones());
-            let leads = _mm512_cmpge_epu8_mask(now, lead);
-            let mut places = _mm512_maskz_compress_epi8(leads, iota);
-            let mut left = leads.count_ones() as usize;
-            while left > 0 {
-                store(&mut buffer, filled, put_together(now, next, _mm512_castsi512_si128(places)));
-                filled += left.min(16);
-                left -= left.min(16);
-                places = _mm512_alignr_epi64::<2>(places, places);
+            let four = _mm512_cmpge_epu8_mask(now, long);
+            let leads = _mm512_cmpge_epu8_mask(now, lead) & !four;
+            for (more, row) in rows.iter_mut().enumerate() {
+                store(row, filled, _mm512_maskz_compress_epi8(leads, load(window, more)));
+            }
+            filled += leads.count_ones() as usize;
+            if four != 0 {
+                points.add_four(window, four);
             }
             at += 64;
-            if at % BATCH == 0 {
-                buffer[..filled].iter().for_each(|&point| points.add(point));
+            windows += 1;
+            if windows % BATCH == 0 {
+                points.add_all(put_together(&rows, filled, &mut found));
                 filled = 0;
             }
         }
-        buffer[..filled].iter().for_each(|&point| points.add(point));
+        points.add_all(put_together(&rows, filled, &mut found));
+        filled = 0;
     }
     count
 }
 
-/// The code points that begin at 16 `places` of `now`, and may go on in `next`.
+/// The code points of up to three bytes each whose first, second and third bytes are given.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-fn put_together(now: __m512i, next: __m512i, places: __m128i) -> __m512i {
-    // Each place four times, then the four bytes from it on, the first one highest.
-    let place = _mm512_mullo_epi32(_mm512_cvtepu8_epi32(places), _mm512_set1_epi32(0x0101_0101));
-    let bytes = _mm512_permutex2var_epi8(now, _mm512_add_epi8(place, _mm512_set1_epi32(0x0001_0203)), next);
-    // The upper half of the first byte says how many bytes there are: C and D two, E three, F four.
-    let kind = _mm512_srli_epi32::<28>(bytes);
-    let shifts = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 16, 8, 0);
-    let masks = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x1f3f, 0x1f3f, 0x0f_3f3f, 0x073f_3f3f);
-    let bytes = _mm512_srlv_epi32(bytes, _mm512_permutexvar_epi32(kind, shifts));
-    let sixes = _mm512_and_si512(bytes, _mm512_permutexvar_epi32(kind, masks));
-    // Six bits a byte become twelve in 16, then 24 in 32.
-    let twelves = _mm512_maddubs_epi16(sixes, _mm512_set1_epi32(0x4001_4001));
-    _mm512_madd_epi16(twelves, _mm512_set1_epi32(0x1000_0001_u32.cast_signed()))
+#[target_feature(enable = "avx512f,avx512bw")]
+fn put_together<'a>(rows: &[[u8; ROOM]; 3], count: usize, found: &'a mut [u16; ROOM]) -> &'a [u16] {
+    let word = |number: i16| _mm512_set1_epi16(number);
+    let six = word(0x3f);
+    for at in (0..count).step_by(32) {
+        let [first, second, third] = rows.each_ref().map(|row| widened(row, at));
+        let (second, third) = (_mm512_and_si512(second, six), _mm512_and_si512(third, six));
+        let two = _mm512_or_si512(_mm512_slli_epi16::<6>(_mm512_and_si512(first, word(0x1f))), second);
+        // Of the first byte the upper half goes by itself, as a number has 16 bits.
+        let upper = _mm512_or_si512(_mm512_slli_epi16::<12>(first), _mm512_slli_epi16::<6>(second));
+        let is_three = _mm512_cmpge_epu16_mask(first, word(0xe0));
+        store(found, at, _mm512_mask_blend_epi16(is_three, two, _mm512_or_si512(upper, third)));
+    }
+    &found[..count]
 }
 
-/// Writes `numbers` to `buffer` from `at`.
+/// 32 bytes of `row` from `at`, each as a number of 16 bits.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn widened(row: &[u8; ROOM], at: usize) -> __m512i {
+    let bytes: &[u8; 32] = row[at..].first_chunk().expect("32 bytes");
+    // SAFETY: 32 bytes are read, which is what the reference is to; no alignment is asked for.
+    _mm512_cvtepu8_epi16(unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) })
+}
+
+/// Writes 64 bytes of `numbers` to `buffer` from `at`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn store(buffer: &mut [u32], at: usize, numbers: __m512i) {
-    let place: &mut [u32; 16] = buffer[at..].first_chunk_mut().expect("room for 16 numbers");
+fn store<T>(buffer: &mut [T; ROOM], at: usize, numbers: __m512i) {
+    let place = &mut buffer[at..][..64 / size_of::<T>()];
     // SAFETY: 64 bytes are written, which is what the reference is to; no alignment is asked for.
     unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), numbers) }
 }

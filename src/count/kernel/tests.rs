@@ -78,17 +78,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_kernel_counts_the_same_letters_and_lines(bytes in prop::collection::vec(any::<u8>(), 0..6000)) {
+    fn every_kernel_counts_the_same_letters_and_lines(
+        bytes in prop::collection::vec(any::<u8>(), 0..9000),
+        skip in 0..64_usize,
+    ) {
+        let bytes = bytes.get(skip..).unwrap_or_default();
         for engine in engines() {
             for case in [Case::Upper, Case::Keep] {
-                let expected = (plain_histogram(&bytes, case), bytes.is_ascii());
-                prop_assert_eq!(histogram(engine, &bytes, case), expected, "{:?}", engine);
+                let expected = (plain_histogram(bytes, case), bytes.is_ascii());
+                prop_assert_eq!(histogram(engine, bytes, case), expected, "{:?}", engine);
             }
         }
     }
 
     #[test]
-    fn every_kernel_finds_the_same_characters_and_words(text in text(), in_word: bool) {
+    fn every_kernel_finds_the_same_characters_and_words(text in text(), times in 1..6_usize, in_word: bool) {
+        let text = text.repeat(times);
         let (found, words) = (plain_points(&text), scalar::words(&text, in_word));
         let count = text.chars().count() as u64;
         for engine in engines() {
@@ -135,6 +140,19 @@ fn counters_do_not_overflow_on_one_letter_alone() {
             for case in [Case::Upper, Case::Keep] {
                 let block = vec![byte; length];
                 assert_eq!(histogram(engine, &block, case), (plain_histogram(&block, case), true), "{engine:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn there_is_room_for_characters_of_any_length_at_any_place() {
+    for c in ['é', '語', '😀'] {
+        for (before, times) in (0..4).flat_map(|before| [1023, 1024, 1025, 5000].map(|times| (before, times))) {
+            let text = "x".repeat(before) + &c.to_string().repeat(times);
+            for engine in engines() {
+                let expected = (vec![(c, times as u64)], (before + times) as u64);
+                assert_eq!(points(engine, &text), expected, "{engine:?} {before}");
             }
         }
     }

@@ -245,7 +245,9 @@ mod tests {
         let now = Instant::now();
         let mut batches = Batches::default();
         let numbers = [0, 1].map(|_| batches.begin(false, now));
-        numbers.map(|number| batches.add(number, args(2), None));
+        for number in numbers {
+            batches.add(number, args(2), None);
+        }
         assert!(!batches.end(0, 0, good(), now) && !batches.end(1, 1, good(), now));
         assert_eq!(batches.first_done(&numbers), None);
         assert!(batches.end(1, 0, JobEnd::default(), now));
@@ -267,7 +269,7 @@ mod tests {
         assert_eq!(batches.add(number, args(1), Some(7)), 0);
         assert!(!batches.end(number, 0, good(), now) && batches.is_busy() && batches.is_open_for(number, 7));
         assert_eq!(batches.add(number, args(1), Some(7)), 1);
-        assert_eq!(batches.seal(&[7], now), []);
+        assert!(batches.seal(&[7], now).is_empty());
         assert_eq!((batches.seal(&[8], now), batches.pending_jobs()), (vec![], vec![(number, 1)]));
         assert!(batches.end(number, 1, good(), now) && !batches.is_busy());
         let empty = batches.begin(false, now);

@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use crate::Error;
 use crate::manager::pool::spec::PoolSpec;
 use crate::manager::protocol::{JobEnd, Reason, WorkerRow};
-use crate::mp::{self, News, Pool};
+use crate::mp::{self, Pool, PoolNews};
 use crate::sys::signal;
 use crate::sys::wake::Waker;
 use crate::tasks::Builtin;
@@ -162,11 +162,11 @@ fn obey(pool: Pool<(String,), Given>, orders: &Receiver<Order>) {
     pool.stop();
 }
 
-fn happening(news: News<Given>) -> Happening {
+fn happening(news: PoolNews<Given>) -> Happening {
     match news {
-        News::Done { batch, job, worker, result } => Happening::Done(batch, job, end(result, worker.map(row))),
-        News::Started(worker) => Happening::Started(row(worker)),
-        News::Ended(worker, error, was_expected) => Happening::Ended(row(worker), why(&error), was_expected),
+        PoolNews::Done { batch, job, worker, result } => Happening::Done(batch, job, end(result, worker.map(row))),
+        PoolNews::Started(worker) => Happening::Started(row(worker)),
+        PoolNews::Ended(worker, error, was_expected) => Happening::Ended(row(worker), why(&error), was_expected),
     }
 }
 

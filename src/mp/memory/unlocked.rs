@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Value;
 use crate::mp::Result;
-use crate::mp::handed::Handed;
+use crate::mp::handed::{Handed, by_descriptor};
 use crate::sys::shared::{Kind, Object, Shape};
 
 mod sealed {
@@ -180,6 +180,8 @@ impl<T: Atomic> Handed for Unlocked<T> {
         Ok(Self { shared: Arc::new(object), holds: PhantomData })
     }
 }
+
+by_descriptor!(Unlocked<T>, T: Atomic);
 
 impl<T> Clone for Unlocked<T> {
     fn clone(&self) -> Self {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::Plain;
 use crate::mp::Result;
-use crate::mp::handed::Handed;
+use crate::mp::handed::{Handed, by_descriptor};
 use crate::mp::sync::{OwnerDied, TryLockError, with_deadline, without_deadline};
 use crate::sys::shared::{Guarded, Held, Object, Shape, deadline_in};
 
@@ -63,7 +63,7 @@ impl<T: Plain> Value<T> {
     ///
     /// # Panics
     /// When this thread holds it already, since it would wait for itself for ever.
-    #[inline]
+    #[inline(always)]
     pub fn lock(&self) -> Result<ValueGuard<'_, T>, OwnerDied<ValueGuard<'_, T>>> {
         without_deadline(self.shared.lock(None).map(ValueGuard::new))
     }
@@ -100,7 +100,7 @@ impl<T: Plain> Value<T> {
     ///
     /// # Errors
     /// [`Error::OwnerDied`](crate::mp::Error::OwnerDied) if the last holder died; `change` is not called then.
-    #[inline]
+    #[inline(always)]
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R> {
         Ok(change(&mut *self.lock()?))
     }
@@ -132,6 +132,8 @@ impl<T: Plain> Handed for Value<T> {
     }
 }
 
+by_descriptor!(Value<T>, T: Plain);
+
 impl<T> Clone for Value<T> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared), holds: PhantomData }
@@ -152,7 +154,7 @@ pub struct ValueGuard<'a, T> {
 }
 
 impl<'a, T> ValueGuard<'a, T> {
-    #[inline]
+    #[inline(always)]
     fn new(held: Held<'a>) -> Self {
         Self { held, holds: PhantomData }
     }

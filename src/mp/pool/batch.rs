@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::mp::pool::collector::Shared;
-use crate::mp::pool::outcome::{Jobs, Outcomes};
+use crate::mp::pool::outcome::Jobs;
 use crate::mp::{Error, Result};
 use crate::sys::wait;
 
@@ -58,7 +58,7 @@ impl<R> Batch<R> {
 
     /// Waits until all its jobs are done, at most `timeout` long (None: for ever); true if they are.
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
-        self.jobs.wait_until(timeout.and_then(wait::deadline_in), Outcomes::all_are_done)
+        self.jobs.wait(None, timeout.and_then(wait::deadline_in))
     }
 
     /// Has every job that is done, and that will be, told to `watcher` as `number` and its own place.
@@ -94,7 +94,7 @@ impl<R: DeserializeOwned> Batch<R> {
 
     /// The result of one job, by its place, when it is there.
     pub(super) fn wait_for(&self, job: usize) -> Result<R> {
-        self.jobs.wait_until(None, |outcomes| outcomes.is_done(job));
+        self.jobs.wait(Some(job), None);
         self.jobs.read(job)
     }
 

@@ -17,14 +17,14 @@ use crate::mp::{Error, Result, wire};
 /// A pool before its start; made by [`Pool::new`].
 #[must_use = "nothing is started before build"]
 #[derive(Debug)]
-pub struct Builder<A, R> {
+pub struct PoolBuilder<A, R> {
     options: Options,
     workers: Option<NonZeroUsize>,
     flaw: Option<Error>,
     types: PhantomData<fn(A) -> R>,
 }
 
-impl<A, R> Builder<A, R> {
+impl<A, R> PoolBuilder<A, R> {
     pub(super) fn new(task: Task<A, R>) -> Self {
         let options = Options {
             task: task.name(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::mp::pool::crew::Member;
 use crate::mp::pool::outcome::Jobs;
 use crate::mp::pool::state::{Done, Staff, State};
-use crate::mp::pool::{Options, Stats};
+use crate::mp::pool::{Options, WorkerStats};
 use crate::mp::{Error, Result, Worker};
 use crate::sys::wait::{self, Interest};
 use crate::sys::wake::Waker;
@@ -99,7 +99,7 @@ impl Shared {
         self.waker.wake();
     }
 
-    pub(super) fn stats(&self) -> Vec<Stats> {
+    pub(super) fn stats(&self) -> Vec<WorkerStats> {
         self.lock().stats()
     }
 

@@ -13,7 +13,7 @@ use crate::sys::signal::{CONT, STOP};
 
 /// Something that happened in a pool.
 #[derive(Debug)]
-pub enum News<R> {
+pub enum PoolNews<R> {
     /// A job is done.
     Done {
         /// Its batch.
@@ -60,15 +60,15 @@ impl<A, R: DeserializeOwned> Pool<A, R> {
     /// Has `callback` called with everything that happens in the pool from now on, beginning with the workers that are
     /// there. It is called as that of [`on_done`](Self::on_done), in whose place it comes; what a cancel does is told in
     /// the thread that cancels.
-    pub fn on_news(&self, mut callback: impl FnMut(News<R>) + Send + 'static) {
+    pub fn on_news(&self, mut callback: impl FnMut(PoolNews<R>) + Send + 'static) {
         self.shared.watch(Box::new(move |it| {
             callback(match it {
                 Happened::Done(jobs, job, worker) => {
-                    News::Done { batch: jobs.id, job, worker: worker.cloned(), result: jobs.read(job) }
+                    PoolNews::Done { batch: jobs.id, job, worker: worker.cloned(), result: jobs.read(job) }
                 }
-                Happened::Started(worker) => News::Started(worker.clone()),
+                Happened::Started(worker) => PoolNews::Started(worker.clone()),
                 Happened::Ended(worker, error, was_expected) => {
-                    News::Ended(worker.clone(), error.clone(), was_expected)
+                    PoolNews::Ended(worker.clone(), error.clone(), was_expected)
                 }
             });
         }));

@@ -26,12 +26,12 @@ use crate::mp::Result;
 use crate::mp::task::{Args, Task};
 
 pub use batch::{AsCompleted, Batch, Job, as_completed};
-pub use builder::Builder;
+pub use builder::PoolBuilder;
 use collector::{Happened, Shared};
-pub use control::News;
+pub use control::PoolNews;
 pub use imap::{Imap, ImapUnordered};
 use outcome::Jobs;
-pub use stats::Stats;
+pub use stats::WorkerStats;
 
 /// Worker processes that run one task for many arguments. `A` is the tuple of arguments and `R` the result.
 ///
@@ -63,7 +63,7 @@ pub struct Pool<A, R> {
     types: PhantomData<fn(A) -> R>,
 }
 
-/// How a pool works; made by [`Builder`].
+/// How a pool works; made by [`PoolBuilder`].
 #[derive(Clone, Debug)]
 struct Options {
     task: &'static str,
@@ -83,8 +83,8 @@ struct Options {
 impl<A, R> Pool<A, R> {
     /// A pool of processes that run `task`, still to be built.
     #[allow(clippy::new_ret_no_self, reason = "a pool starts processes, so there is more to say before it is made")]
-    pub fn new(task: Task<A, R>) -> Builder<A, R> {
-        Builder::new(task)
+    pub fn new(task: Task<A, R>) -> PoolBuilder<A, R> {
+        PoolBuilder::new(task)
     }
 
     /// How many workers it has, or will have as soon as those are replaced that died.
@@ -101,7 +101,7 @@ impl<A, R> Pool<A, R> {
 
     /// What each worker has done so far.
     #[must_use]
-    pub fn stats(&self) -> Vec<Stats> {
+    pub fn stats(&self) -> Vec<WorkerStats> {
         self.shared.stats()
     }
 
@@ -122,7 +122,7 @@ impl<A, R> Pool<A, R> {
         self.wait_for_collector();
     }
 
-    /// Ends all workers at once. Jobs that are not done are [`Error::Cancelled`].
+    /// Ends all workers at once. Jobs that are not done are [`Error::Cancelled`](crate::mp::Error::Cancelled).
     pub fn stop(mut self) {
         self.shared.stop();
         self.wait_for_collector();
@@ -140,7 +140,7 @@ impl<A: Serialize, R: DeserializeOwned> Pool<A, R> {
     /// Runs the task for each of `items`, and gives the results in the order of the items when all are there. An item is
     /// the tuple of the arguments, or the one argument itself. Small jobs are sent to workers many at a time.
     ///
-    /// After [`close`](Self::close) all of them are [`Error::Closed`].
+    /// After [`close`](Self::close) all of them are [`Error::Closed`](crate::mp::Error::Closed).
     pub fn map<I: Args<A>>(&self, items: impl IntoIterator<Item = I>) -> Vec<Result<R>> {
         let mut count = 0;
         let items = items.into_iter().inspect(|_| count += 1);
@@ -172,7 +172,7 @@ impl<A: Serialize, R: DeserializeOwned> Pool<A, R> {
     /// Gives one job to the pool. It does not wait.
     ///
     /// # Errors
-    /// [`Error::Closed`] after [`close`](Self::close), [`Error::Codec`] for arguments that cannot be serialised.
+    /// [`Error::Closed`](crate::mp::Error::Closed) after [`close`](Self::close), [`Error::Codec`](crate::mp::Error::Codec) for arguments that cannot be serialised.
     pub fn submit(&self, args: impl Args<A>) -> Result<Job<R>> {
         Ok(Job::new(self.batch([args])?))
     }

@@ -36,6 +36,8 @@ pub(super) struct Outcomes {
     order: Vec<usize>,
     /// How often a job was tried, of those that failed.
     tries: HashMap<usize, u32>,
+    /// How many threads wait for single jobs; the others wait for all.
+    impatient: usize,
     /// Who wants to hear of each job that is done, and under which number.
     watchers: Vec<(Sender<(usize, usize)>, usize)>,
     pub(super) is_cancelled: bool,
@@ -44,8 +46,8 @@ pub(super) struct Outcomes {
 #[derive(Clone, Debug)]
 enum Outcome {
     Awaited,
-    /// In which parcel, and where.
-    Returned(usize, usize, usize),
+    /// In which parcel, and where in it the result begins. Workers send what they have long before that is 4 GiB.
+    Returned(u32, u32),
     Failed(Box<Error>),
 }
 
@@ -88,22 +90,22 @@ impl Jobs {
         self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until `is_so`, at most until `deadline`; true if it is.
-    pub(super) fn wait_until(&self, deadline: Option<Instant>, is_so: impl Fn(&Outcomes) -> bool) -> bool {
+    /// Waits until a job is done, or all are (None), at most until `deadline`; true if so.
+    pub(super) fn wait(&self, job: Option<usize>, deadline: Option<Instant>) -> bool {
         let mut outcomes = self.lock();
-        while !is_so(&outcomes) {
-            outcomes = match deadline {
+        outcomes.impatient += usize::from(job.is_some());
+        loop {
+            let is_so = job.map_or_else(|| outcomes.all_are_done(), |job| outcomes.is_done(job));
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if is_so || left.is_some_and(|left| left.is_zero()) {
+                outcomes.impatient -= usize::from(job.is_some());
+                return is_so;
+            }
+            outcomes = match left {
                 None => self.changed.wait(outcomes).unwrap_or_else(PoisonError::into_inner),
-                Some(at) => {
-                    let left = at.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return false;
-                    }
-                    self.changed.wait_timeout(outcomes, left).unwrap_or_else(PoisonError::into_inner).0
-                }
+                Some(left) => self.changed.wait_timeout(outcomes, left).unwrap_or_else(PoisonError::into_inner).0,
             };
         }
-        true
     }
 
     /// Notes a message with results of some of the `most` jobs from `first` on.
@@ -125,15 +127,15 @@ impl Jobs {
         let mut rest = &message.bytes[..];
         delivered.busy = protocol::take_number(&mut rest)?;
         while !rest.is_empty() {
+            let start = message.bytes.len() - rest.len();
             let (kind, content) = protocol::take_result(&mut rest)?;
             let job = first + delivered.jobs;
             if delivered.jobs == most {
                 return Err(Error::codec("a worker answers more than it was asked"));
             }
             delivered.jobs += 1;
-            let end = message.bytes.len() - rest.len();
             match kind {
-                Kind::Returned => outcomes.settle(job, Outcome::Returned(parcel, end - content.len(), end)),
+                Kind::Returned => outcomes.settle(job, Outcome::Returned(parcel as u32, start as u32)),
                 _ => {
                     let error = protocol::failure(kind, content, worker);
                     if outcomes.fail(job, error, if kind == Kind::Panicked { retries } else { 0 }) {
@@ -143,16 +145,25 @@ impl Jobs {
             }
         }
         outcomes.parcels.push(Arc::clone(&message));
-        drop(outcomes);
-        self.changed.notify_all();
+        self.tell(outcomes);
         Ok(delivered)
     }
 
     /// Notes that a job failed; true if it is to be tried again.
     pub(super) fn fail(&self, job: usize, error: Error, retries: u32) -> bool {
-        let again = self.lock().fail(job, error, retries);
-        self.changed.notify_all();
+        let mut outcomes = self.lock();
+        let again = outcomes.fail(job, error, retries);
+        self.tell(outcomes);
         again
+    }
+
+    /// Wakes those who wait for what has changed.
+    fn tell(&self, outcomes: MutexGuard<'_, Outcomes>) {
+        let concerns = outcomes.impatient > 0 || outcomes.all_are_done();
+        drop(outcomes);
+        if concerns {
+            self.changed.notify_all();
+        }
     }
 
     /// Has every job that is done, and that will be, told to `watcher` as `number` and its own place.
@@ -166,26 +177,19 @@ impl Jobs {
 
     /// What a job returned; [`Error::Empty`] while it is not done.
     pub(super) fn read<R: DeserializeOwned>(&self, job: usize) -> Result<R> {
-        let outcomes = self.lock();
-        let (parcel, start, end) = match &outcomes.of[job] {
-            Outcome::Awaited => return Err(Error::Empty),
-            Outcome::Failed(error) => return Err((**error).clone()),
-            Outcome::Returned(parcel, start, end) => (*parcel, *start, *end),
+        let (message, start) = {
+            let outcomes = self.lock();
+            let (message, start) = outcomes.place(job)?;
+            (Arc::clone(message), start)
         };
-        let message = Arc::clone(&outcomes.parcels[parcel]);
-        drop(outcomes);
-        decode(&message, start, end)
+        decode(&message, start)
     }
 
     /// What all jobs returned, in the order of the jobs; all have to be done.
     pub(super) fn read_all<R: DeserializeOwned>(&self) -> Vec<Result<R>> {
         let outcomes = self.lock();
-        let read = |outcome: &Outcome| match outcome {
-            Outcome::Awaited => Err(Error::Empty),
-            Outcome::Failed(error) => Err((**error).clone()),
-            Outcome::Returned(parcel, start, end) => decode(&outcomes.parcels[*parcel], *start, *end),
-        };
-        outcomes.of.iter().map(read).collect()
+        let read = |job| outcomes.place(job).and_then(|(message, start)| decode(message, start));
+        (0..self.len()).map(read).collect()
     }
 }
 
@@ -213,9 +217,13 @@ impl Outcomes {
         !matches!(self.of[job], Outcome::Awaited)
     }
 
-    /// The jobs in the order in which they were done.
-    pub(super) fn order(&self) -> &[usize] {
-        &self.order
+    /// In which message the result of a job is, and where.
+    fn place(&self, job: usize) -> Result<(&Arc<Message>, usize)> {
+        match &self.of[job] {
+            Outcome::Awaited => Err(Error::Empty),
+            Outcome::Failed(error) => Err((**error).clone()),
+            Outcome::Returned(parcel, start) => Ok((&self.parcels[*parcel as usize], *start as usize)),
+        }
     }
 
     fn settle(&mut self, job: usize, outcome: Outcome) {
@@ -238,8 +246,8 @@ impl Outcomes {
     }
 }
 
-fn decode<R: DeserializeOwned>(message: &Message, start: usize, end: usize) -> Result<R> {
-    let bytes = &message.bytes[start..end];
+fn decode<R: DeserializeOwned>(message: &Message, start: usize) -> Result<R> {
+    let (_, bytes) = protocol::take_result(&mut &message.bytes[start..])?;
     if message.fds.is_empty() {
         return wire::decode(bytes);
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::mp::pool::crew::{Flight, Member, Span};
 use crate::mp::pool::outcome::Jobs;
-use crate::mp::pool::{Options, Stats};
+use crate::mp::pool::{Options, WorkerStats};
 use crate::mp::wire::Message;
 use crate::mp::{Error, Result, Worker};
 
@@ -31,7 +31,7 @@ pub(super) struct State {
     /// Ends of workers since a job was done.
     futile: u32,
     /// What those workers did that are gone.
-    former: Vec<Stats>,
+    former: Vec<WorkerStats>,
     /// Since when the workers stand still.
     pub(super) paused_since: Option<Instant>,
     /// What is to be told of workers; None if nobody wants to hear of them.
@@ -90,8 +90,8 @@ impl State {
     }
 
     /// What each worker has done, also of those that are gone.
-    pub(super) fn stats(&self) -> Vec<Stats> {
-        self.former.iter().cloned().chain(self.crew.iter().map(|it| Stats::of(it, true))).collect()
+    pub(super) fn stats(&self) -> Vec<WorkerStats> {
+        self.former.iter().cloned().chain(self.crew.iter().map(|it| WorkerStats::of(it, true))).collect()
     }
 
     pub(super) fn add(&mut self, jobs: &Arc<Jobs>) -> Result<()> {
@@ -213,7 +213,7 @@ impl State {
         if cause.is_some() {
             member.kill();
         }
-        self.former.push(Stats::of(&member, false));
+        self.former.push(WorkerStats::of(&member, false));
         self.futile += u32::from(member.answered == 0);
         let (worker, was_expected) = (Arc::clone(&member.worker), cause.is_none() && member.is_retiring);
         let (error, flights, begun) = member.bury();

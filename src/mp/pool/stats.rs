@@ -7,7 +7,7 @@ use crate::mp::pool::crew::Member;
 
 /// What one worker of a pool has done so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stats {
+pub struct WorkerStats {
     /// Who.
     pub worker: Worker,
     /// How many jobs it has answered.
@@ -20,7 +20,7 @@ pub struct Stats {
     pub is_alive: bool,
 }
 
-impl Stats {
+impl WorkerStats {
     pub(super) fn of(member: &Member, is_alive: bool) -> Self {
         let (worker, age) = (member.worker().clone(), member.since.elapsed());
         Self { worker, jobs: member.answered, busy: member.busy, age, is_alive }

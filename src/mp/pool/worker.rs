@@ -1,5 +1,7 @@
 //! The worker's side: jobs come, are run one after the other, and their results go back.
 
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::mp::pool::protocol::{self, Kind};
@@ -10,8 +12,11 @@ use crate::mp::wire::{self, Handle, Message};
 use crate::mp::{Error, Result};
 use crate::sys::shared::Region;
 
-/// Results wait no longer than this for company. It is about what it costs to send them.
-const PATIENCE: Duration = Duration::from_micros(20);
+/// Results wait about this long for company, which is some times what it costs to send them and to wake who waits.
+const PATIENCE: Duration = Duration::from_micros(100);
+/// To look at the clock costs as much as a short job: of jobs shorter than this, so many see one look.
+const SHORT: Duration = Duration::from_micros(1);
+const STRIDE: u32 = 16;
 /// So many bytes of results go at once.
 const ENOUGH: usize = 32 << 10;
 
@@ -36,8 +41,7 @@ pub(super) fn serve(
         find(&name)?.run(&args, &mut Vec::new()).map_err(text)?;
     }
     let entry = find(&job)?;
-    let mut desk =
-        Desk { socket: &mut socket, notes: &notes, results: Vec::new(), began: Instant::now(), sent: Instant::now() };
+    let mut desk = Desk::new(&mut socket, &notes);
     loop {
         match desk.socket.receive() {
             Ok(jobs) => desk.work(entry, jobs).map_err(text)?,
@@ -50,16 +54,26 @@ pub(super) fn serve(
 struct Desk<'a> {
     socket: &'a mut Socket,
     notes: &'a Region,
+    begun: u64,
     results: Vec<u8>,
     /// When the work began whose time was not reported yet.
     began: Instant,
     sent: Instant,
+    /// When the clock was looked at, for how many jobs that is to do, and how many of them are left.
+    looked: Instant,
+    stride: u32,
+    left: u32,
 }
 
-impl Desk<'_> {
+impl<'a> Desk<'a> {
+    fn new(socket: &'a mut Socket, notes: &'a Region) -> Self {
+        let now = Instant::now();
+        Self { socket, notes, begun: 0, results: Vec::new(), began: now, sent: now, looked: now, stride: 1, left: 1 }
+    }
+
     fn work(&mut self, entry: &Entry, jobs: Message) -> Result<()> {
         self.began = Instant::now();
-        self.sent = self.began;
+        (self.sent, self.looked) = (self.began, self.began);
         let Message { bytes, mut fds } = jobs;
         let mut rest = &bytes[..];
         while !rest.is_empty() {
@@ -70,8 +84,10 @@ impl Desk<'_> {
         self.send(Vec::new())
     }
 
-    fn run(&mut self, entry: &Entry, args: &[u8], fds: Vec<std::os::fd::OwnedFd>) -> Result<()> {
-        self.notes.atomic_u64(BEGUN).fetch_add(1, std::sync::atomic::Ordering::Release);
+    fn run(&mut self, entry: &Entry, args: &[u8], fds: Vec<OwnedFd>) -> Result<()> {
+        // Only this process writes it.
+        self.begun += 1;
+        self.notes.atomic_u64(BEGUN).store(self.begun, Ordering::Release);
         if self.results.is_empty() {
             self.results.extend_from_slice(&[0; 8]);
         }
@@ -86,13 +102,25 @@ impl Desk<'_> {
             return self.send(out);
         }
         // What is done is told before the next job, which may be the one that kills this process.
-        if self.results.len() >= ENOUGH || self.sent.elapsed() >= PATIENCE {
+        if self.results.len() >= ENOUGH || self.has_waited() {
             return self.send(Vec::new());
         }
         Ok(())
     }
 
-    fn send(&mut self, fds: Vec<std::os::fd::OwnedFd>) -> Result<()> {
+    /// True when the results should wait no longer.
+    fn has_waited(&mut self) -> bool {
+        self.left -= 1;
+        if self.left > 0 {
+            return false;
+        }
+        let now = Instant::now();
+        self.stride = if now - self.looked < SHORT * self.stride { STRIDE } else { 1 };
+        (self.looked, self.left) = (now, self.stride);
+        now - self.sent >= PATIENCE
+    }
+
+    fn send(&mut self, fds: Vec<OwnedFd>) -> Result<()> {
         if self.results.is_empty() {
             return Ok(());
         }
@@ -110,13 +138,7 @@ impl Desk<'_> {
 }
 
 /// Runs one job, and appends what came of it, in place of anything that a panic left half written.
-fn call(
-    entry: &Entry,
-    args: &[u8],
-    fds: Vec<std::os::fd::OwnedFd>,
-    results: &mut Vec<u8>,
-    start: usize,
-) -> (Kind, Vec<std::os::fd::OwnedFd>) {
+fn call(entry: &Entry, args: &[u8], fds: Vec<OwnedFd>, results: &mut Vec<u8>, start: usize) -> (Kind, Vec<OwnedFd>) {
     let outcome = catch(|| wire::exchange(fds, || entry.run(args, results)));
     let (kind, fds) = match outcome {
         Ok(Ok(fds)) => return (Kind::Returned, fds),

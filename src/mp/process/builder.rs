@@ -17,7 +17,7 @@ use crate::sys::child::Child;
 /// A process before its start; made by [`Process::builder`].
 #[must_use = "nothing is started before spawn"]
 #[derive(Debug)]
-pub struct Builder<A, R> {
+pub struct ProcessBuilder<A, R> {
     task: Task<A, R>,
     args: A,
     name: Option<String>,
@@ -26,7 +26,7 @@ pub struct Builder<A, R> {
     command: Command,
 }
 
-impl<A: Serialize, R> Builder<A, R> {
+impl<A: Serialize, R> ProcessBuilder<A, R> {
     pub(super) fn new(task: Task<A, R>, args: A) -> Self {
         // A path would miss a program that was moved or replaced since it was started.
         Self { task, args, name: None, is_daemon: false, command: Command::new("/proc/self/exe") }

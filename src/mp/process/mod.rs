@@ -8,7 +8,7 @@ mod start;
 
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,7 +22,7 @@ use crate::sys::wait::{self, Interest};
 use crate::sys::{proc, signal};
 
 pub use any::wait_any;
-pub use builder::Builder;
+pub use builder::ProcessBuilder;
 pub use children::children;
 pub use current::{Current, current};
 pub(crate) use start::catch;
@@ -84,7 +84,7 @@ impl<R> Process<R> {
     /// # Errors
     /// When no process can be started (limits on processes or descriptors), or an argument cannot be serialised.
     pub fn spawn<A: Serialize>(task: Task<A, R>, args: impl Args<A>) -> Result<Self> {
-        Builder::new(task, args.args()).spawn()
+        ProcessBuilder::new(task, args.args()).spawn()
     }
 
     /// A process still to be started, for which more is to be said.
@@ -94,8 +94,8 @@ impl<R> Process<R> {
     /// let beat = Process::builder(task!(|n: u32| println!("{n}")), (3,)).name("heart").daemon(true).spawn()?;
     /// # Ok::<(), ipcpipe::mp::Error>(())
     /// ```
-    pub fn builder<A: Serialize>(task: Task<A, R>, args: impl Args<A>) -> Builder<A, R> {
-        Builder::new(task, args.args())
+    pub fn builder<A: Serialize>(task: Task<A, R>, args: impl Args<A>) -> ProcessBuilder<A, R> {
+        ProcessBuilder::new(task, args.args())
     }
 
     /// Its process id.
@@ -298,5 +298,7 @@ impl<R> Drop for Process<R> {
 
 /// Waits for all of `processes`, and gives their results in the order of the processes.
 pub fn join_all<R: DeserializeOwned>(processes: impl IntoIterator<Item = Process<R>>) -> Vec<Result<R>> {
+    // All are there before the first is waited for, also if they are started only when they are asked for.
+    let processes: Vec<_> = processes.into_iter().collect();
     processes.into_iter().map(Process::join).collect()
 }

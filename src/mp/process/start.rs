@@ -40,10 +40,8 @@ pub(super) enum Answer {
 /// nothing. **The first line of `main` of every program that starts processes**: a child is the same program.
 ///
 /// ```no_run
-/// fn main() {
-///     ipcpipe::init();
-///     // what the program does
-/// }
+/// ipcpipe::init();
+/// // what the program does
 /// ```
 pub fn init() {
     if env::args_os().nth(1).is_some_and(|word| word == MARK)

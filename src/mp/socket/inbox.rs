@@ -42,27 +42,17 @@ pub(super) struct Inbox {
     end: usize,
     fds: VecDeque<OwnedFd>,
     frame: Option<Frame>,
-    /// An error that nobody has been told yet.
-    unread: Option<Error>,
     has_ended: bool,
 }
 
 impl Inbox {
     /// True between two messages.
     pub(super) fn is_empty(&self) -> bool {
-        self.start == self.end && self.frame.is_none() && self.fds.is_empty() && self.unread.is_none()
-    }
-
-    /// Has the next [`take`](Self::take) give `error`.
-    pub(super) fn keep(&mut self, error: Error) {
-        self.unread = Some(error);
+        self.start == self.end && self.frame.is_none() && self.fds.is_empty()
     }
 
     /// Takes the next message off the stream, as far as it has come.
     pub(super) fn take(&mut self, socket: BorrowedFd<'_>, wait: Wait) -> Result<Taken, Error> {
-        if let Some(error) = self.unread.take() {
-            return Err(error);
-        }
         if self.has_ended {
             return Ok(Taken::End);
         }

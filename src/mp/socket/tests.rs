@@ -1,8 +1,7 @@
 use std::fs::File;
-use std::io::{IoSlice, stdin};
+use std::io::IoSlice;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -10,26 +9,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::mp::testing::{as_peer, peer};
 use crate::sys::fd::{memory_file, pipe};
 use crate::sys::testing::alone;
 use crate::sys::wait::look;
-
-/// Set in a process that is the other side of a test.
-const PEER: &str = "IPCPIPE_TEST_PEER";
-
-/// The other process of the test with this full name, connected.
-fn peer(test: &str) -> (Child, Socket) {
-    let (ours, theirs) = Socket::pair().unwrap();
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--test-threads=1"]).env(PEER, "1").stdin(theirs.into_fd()).stdout(Stdio::null());
-    (command.spawn().unwrap(), ours)
-}
-
-/// The connection of the other process to the test; None in the test itself.
-fn as_peer() -> Option<Socket> {
-    std::env::var_os(PEER)?;
-    Some(Socket::from_fd(stdin().as_fd().try_clone_to_owned().unwrap()))
-}
 
 /// Bytes that tell whether one of them is missing.
 fn pattern(length: usize) -> Vec<u8> {
@@ -176,16 +159,16 @@ fn a_message_that_comes_in_parts_is_kept() {
         let frame = [head, pattern(length as usize)].concat();
         for (index, part) in frame.chunks(length as usize / 3).enumerate() {
             assert!(one.try_receive().unwrap().is_none());
-            assert!(one.receive_deadline(past).unwrap().is_none() && !one.is_ready(past));
+            assert!(one.receive_deadline(past).unwrap().is_none() && !one.is_ready(past).unwrap());
             send_raw(&other, part, &vec![file.as_fd(); if index == 0 { fds as usize } else { 0 }]);
         }
-        assert!(one.is_ready(None) && one.is_ready(past) && !one.is_between_messages());
+        assert!(one.is_ready(None).unwrap() && one.is_ready(past).unwrap() && !one.is_between_messages());
         let message = one.receive_deadline(past).unwrap().unwrap();
         assert_eq!((message.bytes == pattern(length as usize), message.fds.len()), (true, fds as usize));
         assert!(one.is_between_messages());
     }
     drop(other);
-    assert!(one.is_ready(None) && matches!(one.receive_deadline(past), Err(Error::Closed)));
+    assert!(one.is_ready(None).unwrap() && matches!(one.receive_deadline(past), Err(Error::Closed)));
 }
 
 #[test]

@@ -102,6 +102,7 @@ impl<G> From<TryLockError<G>> for Error {
 }
 
 /// How an attempt ended, for whoever waits as long as it takes.
+#[inline(always)]
 pub(crate) fn without_deadline<G>(acquired: Acquired<G>) -> Result<G, OwnerDied<G>> {
     match acquired {
         Acquired::Locked(guard) => Ok(guard),
@@ -111,6 +112,7 @@ pub(crate) fn without_deadline<G>(acquired: Acquired<G>) -> Result<G, OwnerDied<
 }
 
 /// How an attempt ended, for whoever does not.
+#[inline(always)]
 pub(crate) fn with_deadline<G>(acquired: Acquired<G>) -> Result<G, TryLockError<G>> {
     match acquired {
         Acquired::Locked(guard) => Ok(guard),

@@ -1,12 +1,39 @@
 //! What can be called with a tuple of arguments.
 
-/// A function that takes the arguments of the tuple `A`; implemented for all functions of up to eight arguments.
+use std::marker::PhantomData;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::change::run_change;
+use crate::mp::{Result, wire};
+
+/// A function that a task can be made of.
+///
+/// It is implemented for all functions of up to eight arguments that are owned values, where `A` is the tuple of them; and
+/// with `A` = [`Update`] for those whose first argument is `&mut T`.
 pub trait TaskFn<A> {
     /// What it returns.
     type Output;
 
-    /// Calls it.
-    fn call(&self, args: A) -> Self::Output;
+    /// Calls it with the arguments that `args` encodes, and appends the encoding of what it returns to `result`.
+    ///
+    /// # Errors
+    /// [`Error::Codec`](crate::mp::Error::Codec): the bytes are no such arguments, or the result cannot be put into bytes.
+    fn run(&self, args: &[u8], result: &mut Vec<u8>) -> Result<()>
+    where
+        Self::Output: Serialize;
+}
+
+/// In the place of a task's arguments: it is a function `fn(&mut T, ...)`, where `A` is the tuple of those after the first.
+///
+/// Such a task changes a shared object where that is kept: see [`ValueProxy::update`](crate::mp::ValueProxy::update).
+pub struct Update<T, A>(PhantomData<fn(T, A)>);
+
+impl<T, A> std::fmt::Debug for Update<T, A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Update")
+    }
 }
 
 /// What can be given as the arguments `A` of a task: the tuple of them, or the one argument itself.
@@ -21,17 +48,41 @@ impl<A> Args<(A,)> for A {
     }
 }
 
+// A reference is no owned value, so of the two implementations of TaskFn at most one fits a function. That is how `task!`
+// finds out which of them is meant.
 macro_rules! functions {
     ($($arg:ident)*) => {
         impl<F, R, $($arg),*> TaskFn<($($arg,)*)> for F
         where
             F: Fn($($arg),*) -> R,
+            $($arg: DeserializeOwned,)*
         {
             type Output = R;
 
             #[allow(non_snake_case, reason = "one letter names a type and its value")]
-            fn call(&self, ($($arg,)*): ($($arg,)*)) -> R {
-                self($($arg),*)
+            fn run(&self, args: &[u8], result: &mut Vec<u8>) -> Result<()>
+            where
+                R: Serialize,
+            {
+                let ($($arg,)*) = wire::decode::<($($arg,)*)>(args)?;
+                wire::encode(&self($($arg),*), result)
+            }
+        }
+
+        impl<F, R, T, $($arg),*> TaskFn<Update<T, ($($arg,)*)>> for F
+        where
+            F: for<'a> Fn(&'a mut T $(, $arg)*) -> R,
+            T: Serialize + DeserializeOwned,
+            $($arg: DeserializeOwned,)*
+        {
+            type Output = R;
+
+            #[allow(non_snake_case, reason = "one letter names a type and its value")]
+            fn run(&self, args: &[u8], result: &mut Vec<u8>) -> Result<()>
+            where
+                R: Serialize,
+            {
+                run_change(args, result, |state: &mut T, ($($arg,)*): ($($arg,)*)| self(state $(, $arg)*))
             }
         }
 

@@ -1,19 +1,22 @@
 //! Functions that another process can be asked to run, by name: a task is an entry in a table that the linker puts
 //! together, so the child, which is the same program started anew, finds it wherever its code was loaded.
 
+mod change;
 mod function;
+mod pieces;
 mod registry;
 
 use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{self, DeserializeOwned, Deserializer};
+use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::mp::{Result, wire};
+use crate::mp::Result;
 
-pub use function::{Args, TaskFn};
+pub(crate) use change::{Form, Pieces};
+pub use function::{Args, TaskFn, Update};
 pub use registry::Entry;
 pub(crate) use registry::find;
 
@@ -33,7 +36,8 @@ impl<A, R> Task<A, R> {
         self.entry.name()
     }
 
-    pub(crate) fn entry(&self) -> &'static Entry {
+    #[cfg(test)]
+    fn entry(&self) -> &'static Entry {
         self.entry
     }
 
@@ -52,12 +56,10 @@ pub const fn typed<A, F: TaskFn<A>>(entry: &'static Entry, _function: &F) -> Tas
 #[doc(hidden)]
 pub fn invoke<A, F>(function: F, args: &[u8], result: &mut Vec<u8>) -> Result<()>
 where
-    A: DeserializeOwned,
     F: TaskFn<A>,
     F::Output: Serialize,
 {
-    let args = wire::decode::<A>(args)?;
-    wire::encode(&function.call(args), result)
+    function.run(args, result)
 }
 
 impl<A, R> Clone for Task<A, R> {
@@ -110,6 +112,16 @@ impl<'de, A, R> Deserialize<'de> for Task<A, R> {
 /// # let _ = increment;
 /// ```
 ///
+/// A function whose first argument is `&mut T` becomes a task that changes a shared object of the type `T`: see
+/// [`Update`](crate::mp::Update).
+///
+/// ```
+/// use ipcpipe::mp::{Task, Update};
+///
+/// let add: Task<Update<i64, (i64,)>, ()> = ipcpipe::task!(|value: &mut i64, n: i64| *value += n);
+/// # let _ = add;
+/// ```
+///
 /// Captures fail to compile, since another process would not have them:
 ///
 /// ```compile_fail
@@ -135,7 +147,10 @@ macro_rules! task {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::DeserializeOwned;
+
     use super::*;
+    use crate::mp::wire;
 
     fn sum(a: u32, b: u32) -> u32 {
         a + b
@@ -180,5 +195,24 @@ mod tests {
         let entry = task!(sum).entry();
         entry.run(&[1], &mut Vec::new()).unwrap_err();
         entry.run(&[1, 1, 1], &mut Vec::new()).unwrap_err();
+    }
+
+    #[test]
+    fn a_function_of_a_mutable_first_argument_is_an_update() {
+        fn push(list: &mut Vec<u8>, n: u8) -> usize {
+            list.push(n);
+            list.len()
+        }
+        let task: Task<Update<Vec<u8>, (u8,)>, usize> = task!(push);
+        let change = |form: Form| {
+            let mut answer = Vec::new();
+            task.entry().run(&[form as u8, 2, 7, 8, 9], &mut answer).unwrap();
+            Pieces(&answer).map(|piece| piece.unwrap().to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(change(Form::Whole), [vec![3], vec![3, 7, 8, 9]]);
+        assert_eq!(change(Form::Parts), [vec![3], vec![7], vec![8], vec![9]]);
+        let clear = task!(|n: &mut u32| *n = 0);
+        clear.entry().run(&[1, 7], &mut Vec::new()).unwrap_err();
+        clear.entry().run(&[], &mut Vec::new()).unwrap_err();
     }
 }

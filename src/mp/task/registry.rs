@@ -39,16 +39,17 @@ static FIRST: Entry = Entry::new("", |_, _| Ok(()));
 
 unsafe extern "C" {
     #[link_name = "__start_ipcpipe_tasks"]
-    static START: Entry;
+    static START: u8;
     #[link_name = "__stop_ipcpipe_tasks"]
-    static STOP: Entry;
+    static STOP: u8;
 }
 
 fn table() -> &'static [Entry] {
     let (start, stop) = (&raw const START, &raw const STOP);
+    let first = start.cast::<Entry>();
     let entries = (stop.addr() - start.addr()) / size_of::<Entry>();
     // SAFETY: the linker puts every static of this section, all of the type Entry, side by side between the two symbols.
-    unsafe { std::slice::from_raw_parts(start, entries) }
+    unsafe { std::slice::from_raw_parts(first, entries) }
 }
 
 /// The entry of that name.

@@ -60,7 +60,7 @@ impl Guarded {
     }
 
     /// Takes the lock; see [`super::SharedMutex::lock`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock(&self, deadline: Option<Instant>) -> Acquired<Held<'_>> {
         self.0.lock(deadline).map(|guard| self.hold(guard))
     }
@@ -71,7 +71,7 @@ impl Guarded {
         self.0.try_lock().map(|guard| self.hold(guard))
     }
 
-    #[inline]
+    #[inline(always)]
     fn hold<'a>(&'a self, guard: MutexGuard<'a>) -> Held<'a> {
         // The region is at least as long as its header says; `check` and `create` saw to that.
         let length = self.0.region().size() - Object::DATA;

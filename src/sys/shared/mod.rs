@@ -7,13 +7,16 @@
 pub(crate) mod futex;
 pub(crate) mod guarded;
 pub(crate) mod mutex;
+pub(crate) mod named;
 pub(crate) mod object;
 pub(crate) mod region;
+pub(crate) mod spill;
 
 pub(crate) use guarded::{Guarded, Held};
 pub(crate) use mutex::{Acquired, Kind, MutexGuard, SharedMutex};
 pub(crate) use object::{Object, Shape};
 pub(crate) use region::Region;
+pub(crate) use spill::Spill;
 
 use std::time::{Duration, Instant};
 

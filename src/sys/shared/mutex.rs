@@ -42,6 +42,7 @@ pub(crate) enum Acquired<G> {
 
 impl<G> Acquired<G> {
     /// The same with what is made of the guard.
+    #[inline(always)]
     pub(crate) fn map<H>(self, make: impl FnOnce(G) -> H) -> Acquired<H> {
         match self {
             Self::Locked(guard) => Acquired::Locked(make(guard)),
@@ -106,7 +107,8 @@ impl SharedMutex {
     }
 
     /// Takes the lock if it is free.
-    #[inline]
+    // Inlined with all its callers, because a guard that is passed through memory costs as much as the lock.
+    #[inline(always)]
     pub(crate) fn try_lock(&self) -> Acquired<MutexGuard<'_>> {
         // SAFETY: the lock was initialised before anybody could attach to it, and is mapped as long as `self` lives.
         let status = unsafe { libc::pthread_mutex_trylock(self.raw()) };
@@ -117,7 +119,7 @@ impl SharedMutex {
     ///
     /// # Panics
     /// When this thread holds a plain lock already and there is no deadline, or the memory of the lock is damaged.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock(&self, deadline: Option<Instant>) -> Acquired<MutexGuard<'_>> {
         match self.try_lock() {
             Acquired::TimedOut => self.wait(deadline),
@@ -149,7 +151,7 @@ impl SharedMutex {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn outcome(&self, status: libc::c_int) -> Acquired<MutexGuard<'_>> {
         match status {
             0 => {
@@ -196,13 +198,6 @@ pub(crate) struct MutexGuard<'a> {
     mutex: &'a SharedMutex,
     /// The lock belongs to the thread, so this stays with it.
     of_thread: PhantomData<*const ()>,
-}
-
-impl<'a> MutexGuard<'a> {
-    /// What it holds.
-    pub(crate) fn mutex(&self) -> &'a SharedMutex {
-        self.mutex
-    }
 }
 
 impl Drop for MutexGuard<'_> {

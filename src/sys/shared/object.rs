@@ -145,7 +145,7 @@ impl Object {
     }
 
     /// Takes the lock; see [`SharedMutex::lock`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock(&self, deadline: Option<Instant>) -> Acquired<MutexGuard<'_>> {
         self.mutex.lock(deadline)
     }

@@ -148,6 +148,7 @@ impl Region {
     /// # Panics
     /// When they do not fit.
     #[inline]
+    #[allow(dead_code, reason = "for queues, whose bytes are not all under one lock")]
     pub(crate) fn copy_in(&self, offset: usize, bytes: &[u8]) {
         let to = self.at(offset, bytes.len());
         // SAFETY: the range is in the mapping, and no slice of this process lies there.
@@ -159,6 +160,7 @@ impl Region {
     /// # Panics
     /// When there are not so many.
     #[inline]
+    #[allow(dead_code, reason = "for queues, whose bytes are not all under one lock")]
     pub(crate) fn copy_out(&self, offset: usize, bytes: &mut [u8]) {
         let from = self.at(offset, bytes.len());
         // SAFETY: the range is in the mapping, and the buffer is the caller's own.

@@ -1,11 +1,11 @@
 //! `ipcpipe manager count`: the same letters whoever counts them, and what it says when something is wrong.
 
+mod changes;
 mod processes;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::FileExt as _;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
@@ -161,28 +161,6 @@ fn what_cannot_be_counted_is_named_and_the_others_are_counted() {
     sandbox.run("manager count --compare -").exited(1).said("use --sample");
 }
 
-/// A file that was cut and filled up again is as long as before, and half of it may be zeros.
-#[test]
-fn a_file_that_is_written_to_is_refused_unless_it_grows() {
-    let sandbox = Sandbox::new();
-    for (way, at) in ["path", "stream"].into_iter().flat_map(|feed| [(feed, 5), (feed, 64 << 20)]) {
-        let file = fs::File::create(sandbox.path("t")).unwrap();
-        file.set_len(64 << 20).unwrap();
-        let args = ["manager", "count", "-q", "-w", "1", "--mode", "process", "--feed", way, "t"];
-        let run = Running::of(&mut sandbox.command(args));
-        let worker = workers(run.pid(), 1)[0];
-        send(worker, Signal::SIGSTOP);
-        file.write_all_at(b"x", at).unwrap();
-        send(worker, Signal::SIGCONT);
-        let run = run.finish();
-        if at == 5 {
-            run.exited(1).said("cannot count t: the file was changed while it was counted");
-        } else {
-            run.exited(0);
-        }
-    }
-}
-
 #[test]
 fn directories_are_counted_file_by_file() {
     let sandbox = Sandbox::new();
@@ -220,6 +198,17 @@ fn a24_programs_get_one_object_or_lines() {
     assert_eq!(csv, expected);
     let table = sandbox.run("manager count --format table --case keep a,b").exited(0).said("elapsed").said("memory");
     assert!(table.stdout.contains("ß           1   16.67%\n") && !table.stdout.contains('\x1b'), "{}", table.stdout);
+}
+
+#[test]
+fn the_most_frequent_letters_come_first_unless_somebody_wants_them_by_letter() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("t"), "abbccc").unwrap();
+    for (args, order) in [("", "ABC"), ("--top 2", "CB"), ("--top 2 --sort letter", "BC"), ("--sort count", "CBA")] {
+        let table = sandbox.run(&format!("manager count -q {args} t")).exited(0).stdout;
+        let found: String = table.lines().skip(2).filter_map(|line| line.chars().next()).collect();
+        assert_eq!(found, order, "{table}");
+    }
 }
 
 #[test]
@@ -317,6 +306,25 @@ fn a_sample_larger_than_memory_is_made_while_it_is_counted() {
 }
 
 #[test]
+fn nobody_waits_for_a_sample_that_is_not_wanted_any_more() {
+    let sandbox = Sandbox::new();
+    let run = Running::of(&mut sandbox.command(["manager", "count", "-q", "--sample", "256M"]));
+    // Some of it is there, and it takes a while until all of it is.
+    wait_for("the first bytes of the sample", || {
+        let fds = fs::read_dir(format!("/proc/{}/fd", run.pid())).ok()?;
+        let mut sizes = fds.flatten().filter_map(|fd| {
+            let is_sample = fs::read_link(fd.path()).is_ok_and(|it| it.to_string_lossy().starts_with("/memfd:sample"));
+            is_sample.then(|| fs::metadata(fd.path()).ok()).flatten()
+        });
+        sizes.any(|it| it.len() > 0).then_some(())
+    });
+    run.signal(Signal::SIGINT);
+    let run = run.finish().died_of(Signal::SIGINT).said("partial count: SIGINT came after 0 of 256000000 bytes");
+    assert_eq!(run.stdout, "");
+    assert!(sandbox.run("manager count -q --sample 1").exited(0).stdout.starts_with("sample of 1 byte, seed 1: "));
+}
+
+#[test]
 fn a26_a_comparison_has_a_row_for_each_way() {
     let sandbox = Sandbox::new();
     let found = counted(&sandbox, "--compare --sample 20k -w 2");
@@ -344,8 +352,9 @@ fn an_interrupted_count_says_that_it_is_partial() {
             })
         });
         run.signal(Signal::SIGINT);
-        let run = run.finish().died_of(Signal::SIGINT).said("partial count: SIGINT came after ");
+        let run = run.finish().died_of(Signal::SIGINT).said("stopped: SIGINT came after ");
         assert!(run.stdout.contains("(partial: ") && !run.stdout.contains("total"), "{}", run.stdout);
+        assert!(!run.stderr.contains("partial"), "{}", run.stderr);
     }
     // Nobody writes into this FIFO.
     let run = Running::of(&mut sandbox.shell("mkfifo f; exec $IPCPIPE manager count -q f"));
@@ -387,7 +396,7 @@ fn a_person_at_a_terminal_sees_bars() {
     terminal.types("count -q --mode process -w 2 -\r");
     workers(terminal.pid(), 2);
     terminal.types(CTRL_C);
-    terminal.sees("partial count: SIGINT came after 0 bytes\r\n");
+    terminal.sees("stopped: SIGINT came after 0 bytes\r\n");
     terminal.sees("> ");
     terminal.says("list", "COMMAND\r\n");
     terminal.types("exit\r");
@@ -407,4 +416,6 @@ fn the_help_tells_of_it() {
     let missing: BTreeSet<_> = options.into_iter().chain(more).filter(|it| !help.contains(it)).collect();
     assert!(missing.is_empty(), "{missing:?}");
     assert!(help.contains("file,kind,value,count,percent") && !help.contains("counter"), "{help}");
+    let forms = ["- text: ", "also called table", "- json: ", "- csv: "];
+    assert!(forms.iter().all(|form| help.contains(form)), "{help}");
 }

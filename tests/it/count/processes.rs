@@ -23,6 +23,34 @@ fn a_killed_worker_is_named_and_nothing_is_left() {
     }
 }
 
+/// It would be waited for until somebody sends it SIGCONT.
+#[test]
+fn a_stopped_worker_is_not_waited_for_once_the_end_is_asked_for() {
+    let sandbox = Sandbox::new();
+    for backend in BACKENDS {
+        for number in [1, 2] {
+            let workers_of = number.to_string();
+            let args = ["manager", "count", "-q", "--mode", "process", "-w", &workers_of, "-b", backend, "-"];
+            let mut run = Running::of(sandbox.command(args).stdin(Stdio::piped()));
+            let pids = workers(run.pid(), number);
+            let stopped = pids[number - 1];
+            send(stopped, Signal::SIGSTOP);
+            wait_for("its stop", || process(stopped).filter(|it| it.state == 'T').map(drop));
+            // A piece, which most links do not hold: the lead waits to write, and the rest stays in the pipe.
+            let input = run.input();
+            input.write_all(&[b'x'; 300 << 10]).unwrap();
+            run.signal(Signal::SIGINT);
+            let run = run.finish().died_of(Signal::SIGINT);
+            // A worker that had nothing to do yet, and was not waited for, is not missed.
+            assert!(run.stderr.contains("it did not answer when it was to stop, and was killed"), "{backend}: {run:?}");
+            assert!(run.stderr.contains("partial count: SIGINT came after 0 bytes"), "{backend}: {run:?}");
+            assert_eq!(run.stdout, "", "{backend}");
+            assert!(process(stopped).is_none(), "{backend}");
+            sandbox.assert_tidy();
+        }
+    }
+}
+
 #[test]
 fn workers_do_not_outlive_their_lead() {
     let sandbox = Sandbox::new();
@@ -49,7 +77,8 @@ fn limits_are_named() {
         Running::of(&mut sandbox.shell(&line)).finish().exited(1)
     };
     run("ulimit -n 30").said("raise the limit on open files");
-    run("ulimit -q 10000").said("RLIMIT_MSGQUEUE");
+    run("ulimit -q 10000").said("RLIMIT_MSGQUEUE").said("use fewer workers, raise it with 'ulimit -q'");
+    sandbox.assert_tidy();
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn wait_for_event(sandbox: &Sandbox, event: &str, target: &str) -> Value {
 
 /// E11: one log of two managers; the server is killed and comes back, and outlives its clients.
 #[test]
-fn a_log_server_has_the_lines_of_all_and_survives_its_clients() {
+fn e11_a_log_server_has_the_lines_of_all_and_survives_its_clients() {
     let sandbox = Sandbox::new();
     let server = log_server(&sandbox, "");
     let (first, mut one) = logging(&sandbox, "one.sock");

@@ -16,7 +16,7 @@ fn a_timeout_ends_the_whole_group() {
     let sandbox = Sandbox::new();
     let args =
         ["--timeout", "300ms", "--grace", "50ms", "-w", "2", "--", "sh", "-c", FAMILY, "sh", "{}", ":::", "a", "b"];
-    let run = fed(&sandbox, args, b"").exited(2);
+    let run = fed(&sandbox, args, b"").exited(1);
     assert!(pids(&sandbox, "pids", 6).into_iter().all(is_gone));
     run.said("job 1 (a) failed: it took longer than 300ms (killed by SIGTERM)").said("2 of 2 jobs failed");
     // What is in time is left alone.
@@ -81,6 +81,8 @@ fn a_reader_who_has_seen_enough_ends_it() {
     let sandbox = Sandbox::new();
     let line = "yes | $IPCPIPE manager map -w 4 -- sh -c 'echo $1; sleep 0.01' sh | head -1; echo ${PIPESTATUS[1]}";
     assert_eq!(shell(&sandbox, line).exited(0).stdout, "y\n141\n");
+    let run = shell(&sandbox, "$IPCPIPE manager map -- echo ::: a >/dev/full").exited(255);
+    run.said("cannot write to stdout: No space left on device");
 }
 
 #[test]

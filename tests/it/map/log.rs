@@ -30,7 +30,7 @@ fn the_log_has_the_columns_of_gnu_parallel() {
     let script = "printf 12345; case $1 in 9) kill -9 $$;; t) sleep 1000;; *) exit $1;; esac";
     let args = ["-q", "-w", "1", "--joblog", "log", "--timeout", "300ms", "--", "sh", "-c", script, "sh", "{}", ":::"];
     let inputs = ["0", "3", "9", "t"];
-    fed(&sandbox, args.into_iter().chain(inputs), b"").exited(3);
+    fed(&sandbox, args.into_iter().chain(inputs), b"").exited(1);
     let found = entries(&sandbox);
     let ends: Vec<_> = found.iter().map(|it| [&it[0], &it[1], &it[2], &it[3]].map(String::as_str)).collect();
     assert_eq!(ends, [["1", "5", "0", "0"], ["2", "5", "3", "0"], ["3", "5", "0", "9"], ["4", "5", "-1", "15"]]);

@@ -127,18 +127,16 @@ fn standard_input_is_read_as_jobs_need_it() {
 }
 
 #[test]
-fn the_status_is_the_number_of_failures() {
+fn the_status_tells_of_failures() {
     let sandbox = Sandbox::new();
     let run = |args: &[&str], input: &str| fed(&sandbox, args, input.as_bytes());
     run(&["--", "test", "1", "=", "{}"], "1\n1\n").exited(0);
-    let two = run(&["-w", "1", "--", "sh", "-c", "exit $1", "sh"], "1\n0\n7\n").exited(2);
+    let two = run(&["-w", "1", "--", "sh", "-c", "exit $1", "sh"], "1\n0\n7\n").exited(1);
     assert_eq!(
         two.stderr,
         "ipcpipe: job 1 (1) failed: exit 1\nipcpipe: job 3 (7) failed: exit 7\nipcpipe: 2 of 3 jobs failed\n"
     );
-    for (number, status) in [(100, 100), (101, 101), (300, 101)] {
-        assert_eq!(run(&["-q", "--", "false"], &"x\n".repeat(number)).exited(status).stderr, "");
-    }
+    assert_eq!(run(&["-q", "--", "false"], &"x\n".repeat(300)).exited(1).stderr, "");
     run(&["--", "no-such-program"], "x\n").exited(127).said("cannot start no-such-program: No such file");
     run(&["--", "/etc/passwd"], "x\n").exited(126).said("cannot start /etc/passwd: Permission denied");
     run(&["-a", "none", "--", "true"], "").exited(255).said("cannot open none: No such file");

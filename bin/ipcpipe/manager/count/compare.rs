@@ -64,9 +64,12 @@ pub(super) fn run(args: &CountArgs, options: &Options, watch: &mut Watch) -> Res
 
 fn compare(args: &CountArgs, shared: &Shared) -> Result<(u64, Vec<Subject>), Error> {
     let mut failure = None;
-    let inputs = inputs(args, &mut |error| failure = Some(error))?;
+    let inputs = inputs(args, &shared.progress, &mut |error| failure = Some(error))?;
     if let Some(error) = failure {
         return Err(error);
+    }
+    if shared.progress.is_stopped() {
+        return Ok((0, Vec::new()));
     }
     let path = |input: &Input| {
         let refused =

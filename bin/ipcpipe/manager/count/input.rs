@@ -1,11 +1,11 @@
 //! What is to be counted: files, what is below directories, standard input, and made-up texts.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write as _};
+use std::io::{self, BufRead as _, Read, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::{Path, PathBuf};
 
-use ipcpipe::count::{read_sample, write_sample};
+use ipcpipe::count::{Progress, read_sample};
 use ipcpipe::sys::fd::memory_file;
 use ipcpipe::sys::input::Interruptible;
 use ipcpipe::sys::wake::Waker;
@@ -86,11 +86,16 @@ impl Input {
     }
 }
 
-/// All that `args` name. What cannot be found out is told to `complain` and left out.
-pub(super) fn inputs(args: &CountArgs, complain: &mut dyn FnMut(Error)) -> Result<Vec<Input>, Error> {
+/// All that `args` name. What cannot be found out is told to `complain` and left out. Where `progress` is stopped nothing
+/// is made any more.
+pub(super) fn inputs(
+    args: &CountArgs,
+    progress: &Progress,
+    complain: &mut dyn FnMut(Error),
+) -> Result<Vec<Input>, Error> {
     let mut found = Vec::new();
     if let Some(wanted) = args.sample {
-        found.push(sample(wanted)?);
+        found.push(sample(wanted, progress)?);
     }
     for path in &args.files {
         if path.as_os_str() == "-" {
@@ -126,19 +131,30 @@ fn below(dir: &Path, found: &mut Vec<Input>, complain: &mut dyn FnMut(Error)) {
     }
 }
 
-fn sample(wanted: Sample) -> Result<Input, Error> {
+/// The sample, which is held in memory unless it is too large, or nobody wants it any more.
+fn sample(wanted: Sample, progress: &Progress) -> Result<Input, Error> {
     let Sample { size, seed } = wanted;
-    let name = format!("sample of {size} bytes, seed {seed}");
+    let plural = if size == 1 { "" } else { "s" };
+    let name = format!("sample of {size} byte{plural}, seed {seed}");
     if size > HELD {
         return Ok(Input { name, from: From::Made(wanted) });
     }
-    let make = || -> io::Result<File> {
-        let file = File::from(memory_file("sample")?);
-        let mut out = BufWriter::new(file);
-        write_sample(size, seed, &mut out)?;
-        out.flush()?;
-        Ok(out.into_inner()?)
-    };
-    let file = make().map_err(|error| Error::os("cannot make a", &name, error))?;
-    Ok(Input { name, from: From::Sample(file) })
+    let held = hold(wanted, progress).map_err(|error| Error::os("cannot make a", &name, error))?;
+    Ok(Input { name, from: held.map_or(From::Made(wanted), From::Sample) })
+}
+
+/// A file in memory that holds the sample; None if `progress` was stopped meanwhile.
+fn hold(Sample { size, seed }: Sample, progress: &Progress) -> io::Result<Option<File>> {
+    let mut file = File::from(memory_file("sample")?);
+    let mut text = read_sample(size, seed);
+    while !progress.is_stopped() {
+        let made = text.fill_buf()?;
+        if made.is_empty() {
+            return Ok(Some(file));
+        }
+        file.write_all(made)?;
+        let length = made.len();
+        text.consume(length);
+    }
+    Ok(None)
 }

@@ -107,6 +107,15 @@ impl Watch {
         size: Option<u64>,
         work: impl FnOnce(&Shared) -> T + Send,
     ) -> Result<T, Error> {
+        self.beside(work, |shared| draw(shared, size))
+    }
+
+    /// As [`Watch::during`], for work before the count: there is no bar.
+    pub(super) fn before<T: Send>(&mut self, work: impl FnOnce(&Shared) -> T + Send) -> Result<T, Error> {
+        self.beside(work, |_| ())
+    }
+
+    fn beside<T: Send>(&mut self, work: impl FnOnce(&Shared) -> T + Send, show: impl Fn(&Shared)) -> Result<T, Error> {
         let done = Waker::new()?;
         let Self { signals, stopped_by, requests, shared } = self;
         let shared = &*shared;
@@ -132,7 +141,7 @@ impl Watch {
                     break;
                 }
                 if began.elapsed() > PATIENCE {
-                    draw(shared, size);
+                    show(shared);
                 }
                 shared.anonymous_kib();
             }

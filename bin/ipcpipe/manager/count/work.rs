@@ -26,9 +26,12 @@ struct Counted {
     used: Vec<Used>,
 }
 
-/// Counts all that `args` name. What goes wrong with one text is said, and the others are counted.
-pub(super) fn count(args: &CountArgs, watch: &mut Watch) -> Result<Doc, Error> {
-    let inputs = inputs(args, &mut |error| watch.shared().complain(&error))?;
+/// Counts all that `args` name. What goes wrong with one text is said, and the others are counted. What is shown as
+/// `is_table` says itself that it is partial.
+pub(super) fn count(args: &CountArgs, is_table: bool, watch: &mut Watch) -> Result<Doc, Error> {
+    let found = |shared: &Shared| inputs(args, &shared.progress, &mut |error| shared.complain(&error));
+    // Only a sample takes so long that somebody may want it to end.
+    let inputs = if args.sample.is_some() { watch.before(found)?? } else { found(watch.shared())? };
     let kernel = args.kernel.resolve()?;
     let size = inputs.iter().map(Input::size).sum::<Option<u64>>();
     let (began, before) = (Instant::now(), Usage::own());
@@ -42,8 +45,9 @@ pub(super) fn count(args: &CountArgs, watch: &mut Watch) -> Result<Doc, Error> {
     total.partial |= watch.stopped_by().is_some() && counted.len() < inputs.len();
     if let Some(signal) = watch.stopped_by().filter(|_| total.partial) {
         let of = size.map_or_else(String::new, |size| format!(" of {size}"));
+        let what = if is_table && counted.iter().any(|it| it.item.partial) { "stopped" } else { "partial count" };
         let name = sys::signal::name(signal);
-        watch.shared().remark(format_args!("partial count: {name} came after {}{of} bytes", total.bytes));
+        watch.shared().remark(format_args!("{what}: {name} came after {}{of} bytes", total.bytes));
     }
     let metrics = metrics(args, &counted, kernel, &cost, total.bytes);
     Ok(Doc::new(&rules, counted.into_iter().map(|it| it.item).collect(), total, Some(metrics)))

@@ -12,9 +12,9 @@ use crate::units;
 
 /// What stands under the options.
 pub(super) const NOTES: &str = "\
-Forms: --format table, json or csv. JSON is one object, {\"v\":1,\"type\":\"count\",...}, with all letters, which --merge
-reads; CSV has a line 'file,kind,value,count,percent' for each letter, with --stats for each sum, with --words for each
-word, and with several files the same for all together, without a file. Time, CPU, memory and throughput are on stderr,
+Forms: --format table, json or csv. JSON is one object, {\"v\":1,\"type\":\"count\",...}, with all letters, which --merge \
+reads; CSV has a line 'file,kind,value,count,percent' for each letter, with --stats for each sum, with --words for each \
+word, and with several files the same for all together, without a file. Time, CPU, memory and throughput are on stderr, \
 and in JSON under metrics; -q leaves them out. Letters are those of Unicode; no text is normalised.";
 
 /// What is counted, and how.
@@ -53,10 +53,10 @@ pub(crate) struct CountArgs {
     /// The N most frequent words.
     #[arg(long, value_name = "N")]
     pub(crate) words: Option<usize>,
-    /// Order of the table.
-    #[arg(long, value_enum, default_value_t = Sort::Letter)]
-    pub(crate) sort: Sort,
-    /// Only the first N lines of the table; with --sort letter, the N most frequent in the order of letters.
+    /// Order of the table [default: letter, with --top count].
+    #[arg(long, value_enum)]
+    pub(crate) sort: Option<Sort>,
+    /// Only the N most frequent letters.
     #[arg(long, value_name = "N")]
     pub(crate) top: Option<usize>,
     /// A bar beside each letter: auto draws it on a terminal.

@@ -88,6 +88,7 @@ fn sentence(error: &clap::Error, verb: &str) -> String {
     let name = |kind| text(error, kind).unwrap_or_default();
     match error.kind() {
         ErrorKind::InvalidSubcommand => format!("there is no command '{}'", name(ContextKind::InvalidSubcommand)),
+        ErrorKind::InvalidValue if verb == "demo" => format!("there is no demo '{}'", name(ContextKind::InvalidValue)),
         ErrorKind::UnknownArgument => format!("unexpected '{}'", name(ContextKind::InvalidArg)),
         ErrorKind::MissingRequiredArgument => format!("{} is missing", name(ContextKind::InvalidArg)),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => match verb {

@@ -23,9 +23,9 @@ Inputs are the lines of standard input, also empty ones, which -r skips; behind 
 pipeline say -- sh -c 'tr a-z A-Z <\"$1\" | sort' sh {}. A job reads /dev/null, has IPCPIPE_SEQ (its number, from 1) and
 IPCPIPE_SLOT (1 to N) in its environment, and a process group of its own. Its output is printed when it has ended, first
 standard output, then standard error.
-Exit status: 0 if all jobs succeeded, else the number of those that failed up to 100, and 101 for more; 127 if there is no such
-program and 126 if it cannot be executed, before any job runs; 2 for usage; 255 if map itself cannot go on. After Ctrl-C
-all jobs are ended, by SIGKILL after a second one, and map dies of the signal.
+Exit status: 0 if all jobs succeeded, 1 if any failed; 127 if there is no such program and 126 if it cannot be executed, before
+any job runs; 2 for usage; 255 if map itself cannot go on. After Ctrl-C all jobs are ended, by SIGKILL after a second one,
+and map dies of the signal.
 Forms: --format text or json. JSON is an object for each job, {\"v\":1,\"type\":\"job\",...}, and {\"v\":1,\"type\":\"map\",...} at the
 end. The job log has the columns of GNU parallel; a job is in it when its output was printed.";
 

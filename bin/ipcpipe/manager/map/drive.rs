@@ -1,6 +1,6 @@
 //! The loop of `map`: one thread, one poll(2), and nothing in it waits for anything else.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
@@ -111,8 +111,14 @@ impl Drive {
         let Self { stopped_by, stop, bar, shape, .. } = self;
         drop(bar);
         match stop {
-            // Jobs of ours that are told to end may be what closed it.
-            Some(Stop::Stdout(error)) if stopped_by.is_none() => Err(Lost(error)),
+            // A reader who has seen enough is no error.
+            Some(Stop::Stdout(error)) if stopped_by.is_none() && error.kind() == ErrorKind::BrokenPipe => {
+                Err(Lost(error))
+            }
+            Some(Stop::Stdout(error)) if stopped_by.is_none() => {
+                super::say(shape.place.as_deref(), Error::os("cannot write to", "stdout", error));
+                Ok(Ended { status: STUCK, stopped_by })
+            }
             Some(Stop::Other(error)) => {
                 super::say(shape.place.as_deref(), error);
                 Ok(Ended { status: STUCK, stopped_by })
