@@ -235,7 +235,7 @@ impl CommandEngine {
         self.rest_until = None;
         for _ in 0..STARTS {
             let single = self.queue.front().is_some_and(|place| place.single);
-            if !self.has_work() && !(single && !self.is_paused) {
+            if !(self.has_work() || single && !self.is_paused) {
                 return;
             }
             let Some(place) = self.queue.pop_front() else { return };
