@@ -12,6 +12,7 @@ pub mod record;
 pub mod spread;
 pub mod stage;
 pub mod sys;
+pub mod tasks;
 
 pub use error::{Error, OneLine};
 pub use mp::init;

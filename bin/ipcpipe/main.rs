@@ -65,6 +65,7 @@ impl From<Exit> for ExitCode {
 pub(crate) type Outcome = Result<Exit, ipcpipe::Error>;
 
 fn main() -> ExitCode {
+    // A worker of a pool never returns from here.
     ipcpipe::init();
     let words: Vec<OsString> = env::args_os().collect();
     let answer = match stage::of(&words) {

@@ -31,6 +31,7 @@ mod repl;
 mod script;
 mod serve;
 mod session;
+mod submit;
 mod up;
 mod view;
 pub(crate) mod words;

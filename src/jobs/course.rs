@@ -49,6 +49,8 @@ pub(super) enum Act {
 #[derive(Debug)]
 pub(super) struct Course {
     timeout_at: Option<Instant>,
+    /// What is left of the time while it stands still.
+    held: Option<Option<Duration>>,
     grace: Duration,
     /// Since when its first process was seen ended.
     ended_at: Option<Instant>,
@@ -71,7 +73,7 @@ impl Course {
     /// That of a job which starts `now`.
     pub(super) fn new(now: Instant, timeout: Option<Duration>, grace: Duration) -> Self {
         let timeout_at = timeout.and_then(|timeout| now.checked_add(timeout));
-        Self { timeout_at, grace, ended_at: None, end: None, looked_at: None }
+        Self { timeout_at, held: None, grace, ended_at: None, end: None, looked_at: None }
     }
 
     /// Why the job was ended, if it did not end by itself.
@@ -91,6 +93,18 @@ impl Course {
             None => self.begin_end(Cut::Cancelled, now, hard),
             Some(End { kill_at: Some(_), .. }) if hard => self.kill(now),
             Some(_) => Act::Wait,
+        }
+    }
+
+    /// Has its time stand still from `now` on.
+    pub(super) fn pause(&mut self, now: Instant) {
+        self.held.get_or_insert_with(|| self.timeout_at.take().map(|at| at.saturating_duration_since(now)));
+    }
+
+    /// Has its time go on.
+    pub(super) fn resume(&mut self, now: Instant) {
+        if let Some(left) = self.held.take() {
+            self.timeout_at = left.and_then(|left| now.checked_add(left));
         }
     }
 
@@ -200,6 +214,17 @@ mod tests {
         let (mut it, now) = course(None);
         it.step(now, Seen { output_ended: false, ..ENDED });
         assert_eq!((it.cancel(now, true), it.cut()), (Act::Wait, None));
+    }
+
+    #[test]
+    fn a_pause_takes_no_time() {
+        let (mut it, now) = course(Some(SECOND));
+        it.pause(now + SECOND / 2);
+        assert_eq!((it.step(now + 9 * SECOND, GOING), it.deadline()), (Act::Wait, None));
+        it.pause(now + 9 * SECOND);
+        it.resume(now + 10 * SECOND);
+        assert_eq!(it.deadline(), Some(now + 10 * SECOND + SECOND / 2));
+        assert_eq!(it.step(now + 11 * SECOND, GOING), Act::Terminate);
     }
 
     #[test]

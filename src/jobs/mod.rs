@@ -11,6 +11,7 @@
 //! [`Policy::environment`].
 
 mod capture;
+mod control;
 mod course;
 mod joblog;
 mod outcome;

@@ -36,6 +36,8 @@ pub struct Outcome {
     pub job: Job,
     /// The place that it had among those that ran at once, from 1 on.
     pub slot: usize,
+    /// The process id of its first process, the last time; None if it was never started.
+    pub pid: Option<u32>,
     /// How often it was started.
     pub attempts: u32,
     /// When it was started, the last time.

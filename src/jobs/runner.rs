@@ -49,7 +49,7 @@ pub struct Runner {
     /// When to look at which slot again.
     timers: BTreeSet<(Instant, usize)>,
     /// Those to be started next.
-    queue: VecDeque<Waiting>,
+    pub(super) queue: VecDeque<Waiting>,
     finished: Vec<Outcome>,
     /// How many may run at once, as far as the system lets them.
     limit: usize,
@@ -57,6 +57,10 @@ pub struct Runner {
     /// Attempts started so far; it tells news of one from late news of the one before it in the same slot.
     starts: u64,
     is_cancelled: bool,
+    /// What runs stands still, and nothing is started.
+    pub(super) is_paused: bool,
+    /// Where jobs run; in the directory of this process if None.
+    pub(super) directory: Option<PathBuf>,
     statistics: Statistics,
     buffer: Vec<u8>,
     keys: Vec<u64>,
@@ -73,9 +77,9 @@ pub(super) struct Slot {
 
 /// A job that is to be started, and how often it was.
 #[derive(Debug)]
-struct Waiting {
-    job: Job,
-    attempts: u32,
+pub(super) struct Waiting {
+    pub(super) job: Job,
+    pub(super) attempts: u32,
 }
 
 /// What the poller answers: the attempt, its slot, and what of it has news.
@@ -133,6 +137,8 @@ impl Runner {
             shortage,
             starts: 0,
             is_cancelled: false,
+            is_paused: false,
+            directory: None,
             statistics: Statistics::default(),
             buffer: vec![0; CHUNK],
             keys: Vec::new(),
@@ -250,8 +256,9 @@ impl Runner {
     }
 
     /// Starts what waits, as far as there is room.
-    fn fill(&mut self, now: Instant) -> Result<(), Error> {
-        while self.running() < self.limit
+    pub(super) fn fill(&mut self, now: Instant) -> Result<(), Error> {
+        while !self.is_paused
+            && self.running() < self.limit
             && let Some(waiting) = self.queue.pop_front()
         {
             self.start(waiting, now)?;
@@ -312,6 +319,9 @@ impl Runner {
         if self.policy.streams == Streams::Captured {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
         command.envs(self.policy.environment.iter().map(|(key, value)| (key, value)));
         command.env(SEQ, job.seq.to_string()).env(SLOT, (slot + 1).to_string());
         command
@@ -334,7 +344,7 @@ impl Runner {
         Ok(())
     }
 
-    fn set_timer(&mut self, at: usize) {
+    pub(super) fn set_timer(&mut self, at: usize) {
         let Some(slot) = &mut self.slots[at] else { return };
         let next = slot.running.deadline();
         if let Some(old) = slot.timer {
@@ -368,10 +378,11 @@ impl Runner {
     }
 
     /// The outcome of a job that has no process.
-    fn unstarted(&mut self, job: Job, slot: usize, attempts: u32, end: End) {
+    pub(super) fn unstarted(&mut self, job: Job, slot: usize, attempts: u32, end: End) {
         let outcome = Outcome {
             job,
             slot,
+            pid: None,
             attempts,
             started: SystemTime::now(),
             elapsed: Duration::ZERO,

@@ -12,7 +12,7 @@ use crate::sys::child::{Child, Ended, Status, Usage};
 use crate::sys::fd;
 use crate::sys::poller::Poller;
 use crate::sys::proc;
-use crate::sys::signal::{CONT, KILL, TERM};
+use crate::sys::signal::{CONT, KILL, STOP, TERM};
 
 /// Nobody listens to a job that is younger: most that end sooner have written less than a pipe holds, and what they wrote
 /// is read at their end. It spares them as many turns of the loop as they have pipes.
@@ -122,6 +122,18 @@ impl Running {
         self.obey(act);
     }
 
+    /// Stops its process group; its time stands still.
+    pub(super) fn pause(&mut self, now: Instant) {
+        self.course.pause(now);
+        self.child.signal_group(STOP);
+    }
+
+    /// Has it go on.
+    pub(super) fn resume(&mut self, now: Instant) {
+        self.course.resume(now);
+        self.child.signal_group(CONT);
+    }
+
     /// When to look again though nothing has happened.
     pub(super) fn deadline(&self) -> Option<Instant> {
         [self.listen_at, self.long_at, self.course.deadline()].into_iter().flatten().min()
@@ -143,6 +155,7 @@ impl Running {
 
     /// What came of it in `slot`.
     pub(super) fn finish(self, slot: usize) -> Outcome {
+        let pid = Some(self.pid());
         let (ended, elapsed) = match self.ended {
             Some(ended) => ended,
             None => {
@@ -158,7 +171,7 @@ impl Running {
         };
         let [stdout, stderr] = self.streams.map(|stream| stream.output);
         let Self { job, attempts, started, has_survivors, .. } = self;
-        Outcome { job, slot, attempts, started, elapsed, end, usage: ended.usage, stdout, stderr, has_survivors }
+        Outcome { job, slot, pid, attempts, started, elapsed, end, usage: ended.usage, stdout, stderr, has_survivors }
     }
 
     fn look(&mut self, now: Instant, buffer: &mut [u8]) -> Seen {

@@ -1,10 +1,14 @@
 //! What a manager can be told to do. Pure: the text of a command line becomes a [`Command`] in the program, which has
 //! one grammar for every surface.
 
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::manager::pool::Order;
+use crate::manager::pool::spec::PoolSpec;
 use crate::manager::spec::{ProcessSpec, ThreadSpec};
 
 /// One command to a manager.
@@ -14,6 +18,30 @@ pub enum Command {
     CreateProcess(Box<ProcessSpec>),
     /// Create a thread of the manager.
     CreateThread(ThreadSpec),
+    /// Create a pool; answered when its workers are there.
+    CreatePool(Box<PoolSpec>),
+    /// Give jobs to a pool; answered at once.
+    Submit(Submission),
+    /// The results of batches of a pool; answered when those are done that are pending now.
+    Results {
+        /// Which pool, or which batch of it.
+        target: BatchTarget,
+        /// The order of the results in a batch.
+        order: Order,
+        /// Forget what was shown.
+        pop: bool,
+    },
+    /// Call off jobs that are not done; answered when they have ended.
+    Cancel(Vec<BatchTarget>),
+    /// Set the number of workers of a pool.
+    Resize {
+        /// Which.
+        pool: Selector,
+        /// How many.
+        workers: NonZeroUsize,
+    },
+    /// One row for each batch that is kept.
+    ListBatches,
     /// Pause; answered when every process of the target is stopped, or the thread is parked.
     Pause(Targets),
     /// Let go on what was paused.
@@ -95,6 +123,8 @@ impl Command {
                 | Self::Logs { .. }
                 | Self::Events { .. }
                 | Self::Wait { .. }
+                | Self::ListBatches
+                | Self::Results { pop: false, .. }
         )
     }
 }
@@ -107,6 +137,8 @@ pub enum Kind {
     Process,
     /// A cooperative thread of the manager.
     Thread,
+    /// Workers that share out jobs.
+    Pool,
 }
 
 impl Kind {
@@ -116,6 +148,43 @@ impl Kind {
         match self {
             Kind::Process => "process",
             Kind::Thread => "thread",
+            Kind::Pool => "pool",
+        }
+    }
+}
+
+/// Jobs for a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Submission {
+    /// Which pool.
+    pub pool: Selector,
+    /// The argument of each job.
+    pub args: Vec<OsString>,
+    /// One job, in a process of its own.
+    pub single: bool,
+    /// A batch that this client has left open, to add the jobs to; a new one if None.
+    pub batch: Option<u64>,
+    /// The same client has more jobs for this batch.
+    pub more: bool,
+}
+
+/// A pool, or one batch of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchTarget {
+    /// The pool.
+    pub pool: Selector,
+    /// The batch; all of the pool if None.
+    pub batch: Option<u64>,
+}
+
+impl BatchTarget {
+    /// Reads `POOL` or `POOL/N`. Names of pools hold no slash.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let parts = text.rsplit_once('/').filter(|(_, number)| number.bytes().all(|byte| byte.is_ascii_digit()));
+        match parts.and_then(|(pool, number)| Some((pool, number.parse().ok()?))) {
+            Some((pool, batch)) => Self { pool: Selector::parse(pool), batch: Some(batch) },
+            None => Self { pool: Selector::parse(text), batch: None },
         }
     }
 }

@@ -41,8 +41,8 @@ pub(crate) struct Ending {
     asker: String,
     /// Everything that was left was told to end.
     stopping: bool,
-    /// What was told to end: processes and threads.
-    stopped: (u32, u32),
+    /// What was told to end: processes, threads and jobs of pools.
+    stopped: (u32, u32, u64),
     look_at: Option<Instant>,
     over: bool,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Ending {
 impl Ending {
     pub(super) fn new(how: How, timeout: Option<Duration>, now: Instant, asker: String) -> Self {
         let exit_at = timeout.and_then(|timeout| now.checked_add(timeout));
-        Self { how, exit_at, asker, stopping: false, stopped: (0, 0), look_at: None, over: false }
+        Self { how, exit_at, asker, stopping: false, stopped: (0, 0, 0), look_at: None, over: false }
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -75,6 +75,7 @@ impl Manager {
                 let msg = format!("{verb}, asked by {}", ending.asker);
                 self.ending = Some(ending);
                 self.tell(Level::Info, "ending", &msg);
+                self.close_pools(&msg);
             }
             Some(present) => {
                 if ending.is_urgent(self.now) && !present.is_urgent(self.now) {
@@ -92,6 +93,7 @@ impl Manager {
         let waits = |entry: &Entry| match entry {
             Entry::Process(process) => process.is_live() && !process.spec.daemon,
             Entry::Thread(thread) => thread.is_live() && thread.has_an_end(),
+            Entry::Pool(pool) => pool.is_live() && pool.batches.is_busy(),
         };
         self.registry.iter().filter(|(_, entry)| waits(entry)).map(|(_, entry)| entry.name().to_owned()).collect()
     }
@@ -116,7 +118,7 @@ impl Manager {
     fn stop_everything(&mut self, urgent: bool) {
         let asker = self.ending.as_ref().map_or_else(String::new, |ending| ending.asker.clone());
         let (registry, mut cx) = self.parts();
-        let (mut processes, mut threads) = (0, 0);
+        let (mut processes, mut threads, mut jobs) = (0, 0, 0);
         for (_, entry) in registry.iter_mut() {
             match entry {
                 Entry::Process(process) => {
@@ -129,11 +131,16 @@ impl Manager {
                     thread.stop(&mut cx, &asker);
                 }
                 Entry::Thread(_) => {}
+                Entry::Pool(pool) => {
+                    jobs += pool.last_stop().map_or(pool.batches.pending(), |stop| stop.jobs);
+                    pool.terminate(&mut cx, urgent, &asker);
+                }
             }
         }
         if let Some(ending) = &mut self.ending {
             ending.stopping = true;
-            ending.stopped = (ending.stopped.0.max(processes), ending.stopped.1.max(threads));
+            let (before, others, more) = ending.stopped;
+            ending.stopped = (before.max(processes), others.max(threads), more.max(jobs));
         }
     }
 
@@ -156,8 +163,8 @@ impl Manager {
 
     /// What the end has stopped.
     fn account(&self) -> Answer {
-        let (processes, threads) = self.ending.as_ref().map_or((0, 0), |ending| ending.stopped);
-        Answer::Ended { processes, threads }
+        let (processes, threads, jobs) = self.ending.as_ref().map_or((0, 0, 0), |ending| ending.stopped);
+        Answer::Ended { processes, threads, jobs }
     }
 
     /// True when the loop has nothing more to do.
@@ -189,7 +196,7 @@ impl Manager {
                 self.clients[at].connection.send(account);
                 self.finish(at, None, job.id);
             }
-            Task::Logs { .. } | Task::Events { .. } => self.finish(at, None, job.id),
+            Task::Logs { .. } | Task::Events { .. } | Task::Cancel { .. } => self.finish(at, None, job.id),
             _ => self.finish(at, Some(Refusal::new(Code::Ending, "the manager has ended")), job.id),
         }
     }

@@ -16,6 +16,9 @@ use crate::sys::signal;
 const SIGKILL: i32 = 9;
 const SIGSTOP: i32 = 19;
 
+/// No process has this number, nor any above it: they stand for all jobs of a pool, which are known by their cookie alone.
+pub(crate) const FIRST_POOL: u32 = 1 << 31;
+
 /// Looks in a row that find nothing of a tree which was about to be started: its first process may not have come to its
 /// exec yet, and so to its cookie.
 const PATIENCE: u32 = 50;
@@ -35,7 +38,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// `hold PID START_TICKS COOKIE` takes hold of the tree whose leader has this pid and start time and whose processes
 /// have the environment entry COOKIE; `release PID` lets go of it. Each ends with a newline, and what is neither is
 /// ignored. An orderly manager releases everything before it ends. It releases a pid before it holds another tree with
-/// the same one. Pid 0 stands for a tree that is about to be, known by its cookie alone.
+/// the same one. Pid 0 stands for a tree that is about to be, known by its cookie alone; a number that
+/// is too large for a pid for all that has the cookie, now and later.
 ///
 /// The requests to end a program (SIGINT, SIGTERM and so on) are ignored from now on, since a terminal sends them to the
 /// manager's whole group.
@@ -88,7 +92,7 @@ fn obey(line: &str, held: &mut BTreeMap<u32, Held>) {
 /// Kills all trees until two looks in a row, or more for one that may still come, find nothing of any: together, because
 /// each look is one at the whole system.
 fn end(held: &[Held]) {
-    let is_expected = held.iter().any(|it| it.root.pid == 0);
+    let is_expected = held.iter().any(|it| it.root.pid == 0 || it.root.pid >= FIRST_POOL);
     let enough = if is_expected { PATIENCE } else { 2 };
     let mut found_nothing = if held.is_empty() { enough } else { 0 };
     for _ in 0..ROUNDS {

@@ -55,6 +55,19 @@ impl Guardian {
         told.map_err(|error| Error::os("cannot reach", "the guard of the daemons", error))
     }
 
+    /// Has the guard end all jobs of a pool, those to come too, should the manager die.
+    ///
+    /// # Errors
+    /// When there is no guard that listens.
+    pub(crate) fn hold_pool(&mut self, root: &Root) -> Result<(), Error> {
+        self.bury();
+        if self.guard.is_none() {
+            self.guard = Some(self.start()?);
+        }
+        let told = self.say(&format!("hold {} 0 {}\n", root.pid, root.cookie));
+        told.map_err(|error| Error::os("cannot reach", "the guard of the daemons", error))
+    }
+
     /// Has the guard end this tree should the manager die.
     pub(crate) fn hold(&mut self, root: &Root) {
         // A guard that was killed is seen by its owner, who starts another; see `renew`.

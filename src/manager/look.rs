@@ -29,6 +29,7 @@ impl Manager {
                 Answer::Process(Box::new(row))
             }
             Some(Entry::Thread(thread)) => Answer::Thread(thread.row(self.now)),
+            Some(Entry::Pool(pool)) => Answer::Pool(pool.row(self.now, details)),
             None => return,
         };
         self.clients[at].connection.send(answer);
@@ -63,6 +64,7 @@ impl Manager {
             let (words, held) = match entry {
                 Entry::Process(process) => (process.spec.words(), process.is_held()),
                 Entry::Thread(thread) => (thread.spec.words(), thread.is_held()),
+                Entry::Pool(pool) => (pool.spec.words(), pool.is_held()),
             };
             commands.push(words);
             if held {

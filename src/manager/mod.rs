@@ -9,6 +9,7 @@
 //! | `supervisor`, `serving`, `verbs`, `look`, `pending`, `ending` | the loop: clients, what they ask for, what takes time, the end |
 //! | `registry`, `pattern`, `order` | names, what a target means, what comes after what |
 //! | `process/`, `thread_entry`, `thread/` | one process or thread as a state machine |
+//! | `pool/`, `pools`, `results` | one pool with its workers and batches; what clients do with it; results on their way |
 //! | `tree`, `guard`, `guardian` | all processes of a tree; the guard that ends daemons when the manager is killed |
 //! | `output`, `rotate`, `ring`, `events`, `event_log`, `sink`, `history`, `logd` | what was written and what happened |
 //! | `socket`, `connection`, `client`, `protocol` | the control socket and both ends of a connection |
@@ -34,10 +35,13 @@ mod output;
 mod pattern;
 mod pending;
 mod policy;
+pub mod pool;
+mod pools;
 mod process;
 pub mod protocol;
 mod ready;
 mod registry;
+mod results;
 mod ring;
 mod rotate;
 mod serving;
@@ -53,7 +57,7 @@ mod tree;
 mod verbs;
 pub mod word;
 
-pub use command::{Command, Kind, Selector, Targets};
+pub use command::{BatchTarget, Command, Kind, Selector, Submission, Targets};
 pub use name::Name;
 pub use sink::Sink;
 pub use socket::{BindError, Socket};

@@ -6,9 +6,11 @@ use serde_json::Value;
 
 use crate::manager::event_log::EventLog;
 use crate::manager::output::Output;
+use crate::manager::pools;
 use crate::manager::process::{Account, Manner, Process, pids};
 use crate::manager::protocol::{Answer, Code, Deed, Done, OutputLine, Refusal, Status};
 use crate::manager::registry::Entry;
+use crate::manager::results::Asked;
 use crate::manager::supervisor::Manager;
 use crate::manager::thread_entry::Thread;
 use crate::manager::verbs::ended;
@@ -42,6 +44,10 @@ pub(super) enum Task {
     Logs { readers: Vec<Reader>, follow: bool },
     /// Events are left to be read, or will come.
     Events { cursor: u64, until: Option<u64> },
+    /// Batches are left to be shown, or will be done.
+    Results(Asked),
+    /// The batches of these pools are being called off.
+    Cancel { left: Vec<(u64, u64)> },
     /// The manager has ended.
     End,
 }
@@ -63,10 +69,12 @@ pub(super) enum Verb {
     Terminate(Manner),
     Restart,
     Signal(i32),
+    /// Come up after its creation.
+    Start,
 }
 
 /// How far one target is.
-enum Progress {
+pub(super) enum Progress {
     Going,
     Done(Done, Option<u32>, Option<Duration>),
     Refused(Refusal),
@@ -130,6 +138,8 @@ impl Manager {
             Task::Wait { left, deadline } => self.wait_for(at, &mut job, left, deadline),
             Task::Logs { readers, follow } => self.read_logs(at, readers, follow),
             Task::Events { cursor, until } => self.read_events(at, cursor, until),
+            Task::Results(asked) => self.show_results(at, &mut job, asked),
+            Task::Cancel { left } => self.await_cancel(at, left),
             // Answered by the last words of the manager.
             Task::End => Some(Task::End),
         };
@@ -179,8 +189,10 @@ impl Manager {
                 Verb::Signal(_) => Progress::Done(Done::Signalled, None, None),
                 Verb::Terminate(_) => terminating(process, restarts),
                 Verb::Restart => restarting(process, restarts),
+                Verb::Start => Progress::Done(Done::Created, None, None),
             },
             Some(Entry::Thread(thread)) => thread_progress(thread, verb),
+            Some(Entry::Pool(pool)) => pools::progress(pool, verb, late),
             None => Progress::Refused(Refusal::new(Code::NotFound, "it was forgotten meanwhile")),
         }
     }
@@ -214,10 +226,15 @@ impl Manager {
     fn wait_for(&mut self, at: usize, job: &mut Job, mut left: Vec<u64>, deadline: Option<Instant>) -> Option<Task> {
         left.retain(|&id| {
             let Some(entry) = self.registry.get(id) else { return false };
-            if entry.is_live() {
+            if is_awaited(entry) {
                 return true;
             }
             job.fail(exit_of(entry));
+            if let Entry::Pool(pool) = entry {
+                let note = pools::account(pool);
+                self.report(at, id, Done::Awaited, |deed| deed.note = Some(note));
+                return false;
+            }
             self.report(at, id, Done::Awaited, |_| {});
             false
         });
@@ -229,7 +246,9 @@ impl Manager {
         }
         let names: Vec<&str> = left.iter().filter_map(|id| self.registry.get(*id)).map(Entry::name).collect();
         let verb = if names.len() == 1 { "has" } else { "have" };
-        let message = format!("{} {verb} not ended in time", names.join(", "));
+        let pools = left.iter().all(|id| self.registry.pool(*id).is_some());
+        let what = if pools { "done all jobs" } else { "ended" };
+        let message = format!("{} {verb} not {what} in time", names.join(", "));
         let refusal = Refusal { hint: Vec::new(), ..Refusal::new(Code::TimedOut, message).about(names.join(", ")) };
         job.exit = 0;
         self.refuse(at, job, refusal);
@@ -334,11 +353,20 @@ fn word(verb: Verb) -> &'static str {
     if verb == Verb::Pause { "paused" } else { "resumed" }
 }
 
+/// True if a wait for the entry goes on. A pool is waited for as long as it has jobs.
+fn is_awaited(entry: &Entry) -> bool {
+    match entry {
+        Entry::Pool(pool) => pool.is_live() && pool.batches.is_busy(),
+        other => other.is_live(),
+    }
+}
+
 /// What the end of an entry makes of the exit status of a wait: a process passes on its own.
 fn exit_of(entry: &Entry) -> u8 {
     match entry {
         Entry::Process(process) if process.ended_well() => 0,
         Entry::Process(process) => process.shell_status(),
         Entry::Thread(thread) => u8::from(*thread.status() != Status::Done),
+        Entry::Pool(pool) => u8::from(pool.batches.done().1 > 0),
     }
 }

@@ -6,6 +6,7 @@ use crate::manager::command::{Kind, Selector, Targets};
 use crate::manager::history::History;
 use crate::manager::output::Output;
 use crate::manager::pattern::{fits, nearest};
+use crate::manager::pool::Pool;
 use crate::manager::process::Process;
 use crate::manager::protocol::{Code, Refusal, Status};
 use crate::manager::thread_entry::Thread;
@@ -16,11 +17,12 @@ const KEPT: usize = 1000;
 /// Bytes of output that all of those may keep together.
 const KEPT_OUTPUT: u64 = 64 * 1024 * 1024;
 
-/// A process or a thread.
+/// A process, a thread or a pool.
 #[derive(Debug)]
 pub(crate) enum Entry {
     Process(Box<Process>),
     Thread(Box<Thread>),
+    Pool(Box<Pool>),
 }
 
 impl Entry {
@@ -28,6 +30,7 @@ impl Entry {
         match self {
             Self::Process(_) => Kind::Process,
             Self::Thread(_) => Kind::Thread,
+            Self::Pool(_) => Kind::Pool,
         }
     }
 
@@ -35,6 +38,7 @@ impl Entry {
         match self {
             Self::Process(process) => process.name(),
             Self::Thread(thread) => thread.name(),
+            Self::Pool(pool) => pool.name(),
         }
     }
 
@@ -42,6 +46,7 @@ impl Entry {
         match self {
             Self::Process(process) => process.status(),
             Self::Thread(thread) => thread.status(),
+            Self::Pool(pool) => pool.status(),
         }
     }
 
@@ -54,6 +59,7 @@ impl Entry {
         match self {
             Self::Process(process) => process.live_pid(),
             Self::Thread(thread) => thread.tid(),
+            Self::Pool(_) => None,
         }
     }
 
@@ -62,6 +68,7 @@ impl Entry {
         match self {
             Self::Process(process) => process.pid(),
             Self::Thread(thread) => thread.tid(),
+            Self::Pool(_) => None,
         }
     }
 
@@ -69,6 +76,7 @@ impl Entry {
         match self {
             Self::Process(process) => &process.output,
             Self::Thread(thread) => &thread.output,
+            Self::Pool(pool) => &pool.output,
         }
     }
 
@@ -76,6 +84,7 @@ impl Entry {
         match self {
             Self::Process(process) => &process.history,
             Self::Thread(thread) => &thread.history,
+            Self::Pool(pool) => &pool.history,
         }
     }
 }
@@ -138,8 +147,29 @@ impl Registry {
     pub(crate) fn processes(&self) -> impl Iterator<Item = &Process> {
         self.entries.values().filter_map(|entry| match entry {
             Entry::Process(process) => Some(&**process),
-            Entry::Thread(_) => None,
+            Entry::Thread(_) | Entry::Pool(_) => None,
         })
+    }
+
+    pub(crate) fn pools(&self) -> impl Iterator<Item = &Pool> {
+        self.entries.values().filter_map(|entry| match entry {
+            Entry::Pool(pool) => Some(&**pool),
+            Entry::Process(_) | Entry::Thread(_) => None,
+        })
+    }
+
+    pub(crate) fn pool(&self, id: u64) -> Option<&Pool> {
+        match self.get(id) {
+            Some(Entry::Pool(pool)) => Some(pool),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn pool_mut(&mut self, id: u64) -> Option<&mut Pool> {
+        match self.get_mut(id) {
+            Some(Entry::Pool(pool)) => Some(pool),
+            _ => None,
+        }
     }
 
     /// The process of this name.
@@ -187,18 +217,19 @@ impl Registry {
         match ids.len() {
             0 => Err(self.not_found(selector, kind)),
             1 => Ok(ids),
-            _ => Err(Refusal::new(
-                Code::Failed,
-                format!(
-                    "{selector} is the name of a process and of a thread; say which, as in 'pause thread {selector}'"
-                ),
-            )
-            .about(selector.to_string())),
+            _ => Err(self.ambiguous(selector, &ids)),
         }
     }
 
+    fn ambiguous(&self, selector: &Selector, ids: &[u64]) -> Refusal {
+        let kinds: Vec<&str> = ids.iter().filter_map(|id| self.get(*id)).map(|entry| entry.kind().name()).collect();
+        let (all, last) = (kinds.join(" and of a "), kinds.last().copied().unwrap_or_default());
+        let message = format!("{selector} is the name of a {all}; say which, as in 'pause {last} {selector}'");
+        Refusal::new(Code::Failed, message).about(selector.to_string())
+    }
+
     fn not_found(&self, selector: &Selector, kind: Option<Kind>) -> Refusal {
-        let what = kind.map_or("process or thread", Kind::name);
+        let what = kind.map_or("process, thread or pool", Kind::name);
         let shown = selector.to_string();
         let others: Vec<&str> =
             self.iter().filter(|(_, entry)| entry.name() == shown).map(|(_, entry)| entry.kind().name()).collect();

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::manager::connection::{Connection, Incoming};
@@ -26,11 +27,15 @@ pub(crate) struct Client {
     /// Who it is, for those who ask why.
     pub(super) label: String,
     pub(super) job: Option<Job>,
+    /// No other client has or had this number.
+    pub(super) number: u64,
 }
 
 impl Client {
     pub(super) fn new(stream: UnixStream, label: String) -> std::io::Result<Self> {
-        Ok(Self { connection: Connection::new(stream)?, label, job: None })
+        static CLIENTS: AtomicU64 = AtomicU64::new(0);
+        let number = CLIENTS.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { connection: Connection::new(stream)?, label, job: None, number })
     }
 
     /// A client from the control socket; None if it had to be turned away.

@@ -25,7 +25,7 @@ use crate::manager::spec::ProcessSpec;
 use crate::sys::signal::{CHILD_ENDED, FILE_TOO_LONG, Signals};
 use crate::sys::wait::{Interest, wait_many};
 use crate::sys::wake::Waker;
-use crate::sys::{clock, handle, process, signal};
+use crate::sys::{child, clock, handle, process, signal};
 
 /// How long the socket is left out of the waits when there is no descriptor for a new client.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -101,6 +101,7 @@ enum Token {
     Socket,
     Client(usize),
     Process(u64, Source),
+    Pool,
     Sink,
 }
 
@@ -205,7 +206,8 @@ impl Manager {
                 Token::Socket => self.accept(),
                 Token::Client(at) => self.clients[at].hear(),
                 Token::Process(id, source) => sources.push((id, source)),
-                Token::Sink => {}
+                // Pools are looked after in every turn.
+                Token::Pool | Token::Sink => {}
             }
         }
         self.step_entries(&sources);
@@ -224,6 +226,7 @@ impl Manager {
     /// made some: poll(2) wakes the loop only for a client to whom something is still to be sent.
     fn let_clients_go(&mut self) {
         let mut has_new_room = false;
+        let before = self.clients.len();
         self.clients.retain_mut(|client| {
             let was_full = !client.connection.has_room();
             let stays = client.stays();
@@ -231,6 +234,9 @@ impl Manager {
             stays
         });
         self.busy |= has_new_room;
+        if self.clients.len() < before {
+            self.seal_batches();
+        }
     }
 
     fn wait(&self) -> std::io::Result<Vec<Token>> {
@@ -250,6 +256,9 @@ impl Manager {
         for process in self.registry.processes() {
             process.watch(|source, fd| add(Token::Process(process.id, source), fd, Interest::Read));
         }
+        for pool in self.registry.pools() {
+            pool.watch(|fd| add(Token::Pool, fd, Interest::Read));
+        }
         self.events.watch(|fd: BorrowedFd<'_>, interest| add(Token::Sink, fd, interest));
         let ready = wait_many(&fds, self.deadline(exhausted))?;
         let ready = ready.into_iter().zip(tokens).filter(|(readiness, _)| readiness.any());
@@ -260,6 +269,7 @@ impl Manager {
     fn deadline(&self, exhausted: bool) -> Option<Instant> {
         let processes = self.registry.processes().filter_map(|process| process.next_step());
         let clients = self.clients.iter().filter_map(Client::deadline);
+        let pools = self.registry.pools().filter_map(|pool| pool.next_step());
         let others = [
             self.busy.then_some(self.now),
             exhausted.then_some(self.exhausted_until).flatten(),
@@ -267,7 +277,7 @@ impl Manager {
             self.events.deadline(),
             self.guardian.deadline(),
         ];
-        processes.chain(clients).chain(others.into_iter().flatten()).min()
+        processes.chain(clients).chain(pools).chain(others.into_iter().flatten()).min()
     }
 
     fn accept(&mut self) {
@@ -313,17 +323,18 @@ impl Manager {
                     }
                 }
                 Entry::Thread(thread) => thread.step(&mut cx),
+                Entry::Pool(pool) => pool.step(&mut cx),
             }
         }
     }
 
-    /// Reaps children that are nobody's leader: processes of a tree that lost their parents and came to this manager, its
-    /// subreaper. Leaders are left to those who want their status.
+    /// Reaps children that nobody holds: processes of a tree that lost their parents and came to this manager, its
+    /// subreaper. Leaders, and what pools have started, are left to those who want their status.
     fn reap_strays(&mut self) {
         while std::mem::take(&mut self.unreaped) {
             match handle::next_dead() {
-                Some(pid) if self.leaders.contains(&pid) || self.guardian.pid() == Some(pid) => {
-                    // Its pidfd wakes the loop, and until it is reaped it hides what is behind it.
+                Some(pid) if self.leaders.contains(&pid) || child::is_held(pid) != Some(false) => {
+                    // Whoever holds it is awake, and until it is reaped it hides what is behind it.
                     self.busy = true;
                     self.unreaped = true;
                     return;
@@ -339,7 +350,8 @@ impl Manager {
 
     fn renew_guard(&mut self) {
         let daemons = self.registry.processes().filter(|process| process.spec.daemon);
-        if self.guardian.renew(daemons.filter_map(|process| process.live_root()), self.now) {
+        let pools = self.registry.pools().filter_map(|pool| pool.live_root());
+        if self.guardian.renew(daemons.filter_map(|process| process.live_root()).chain(pools), self.now) {
             self.tell(Level::Warning, "guard-renewed", "the guard of the daemons had ended; there is a new one");
         }
     }

@@ -7,6 +7,7 @@ use crate::manager::command::{Command, Kind, Targets};
 use crate::manager::ending::{Ending, How};
 use crate::manager::order;
 use crate::manager::pending::{Job, Task, Verb};
+use crate::manager::pools;
 use crate::manager::process::{Manner, Process};
 use crate::manager::protocol::{Answer, Code, Deed, Done, Level, Refusal, Request, Status};
 use crate::manager::registry::Entry;
@@ -49,6 +50,12 @@ impl Manager {
         match command {
             Command::CreateProcess(spec) => self.create_process(at, &mut job, *spec, cwd, asker),
             Command::CreateThread(spec) => self.create_thread(at, &mut job, spec, asker),
+            Command::CreatePool(spec) => self.create_pool(at, &mut job, *spec, cwd, asker),
+            Command::Submit(submission) => self.submit(at, &mut job, submission),
+            Command::Results { target, order, pop } => self.results(at, &mut job, &target, order, pop),
+            Command::Cancel(targets) => self.cancel(at, &mut job, &targets, asker),
+            Command::Resize { pool, workers } => self.resize(at, &mut job, pool, workers, asker),
+            Command::ListBatches => self.list_batches(at),
             Command::Pause(targets) => self.drive(at, &mut job, &targets, Verb::Pause, asker),
             Command::Resume(targets) => self.drive(at, &mut job, &targets, Verb::Resume, asker),
             Command::Terminate { targets, grace } => {
@@ -98,7 +105,7 @@ impl Manager {
     }
 
     /// True if new work is taken and `name` is free; otherwise that is answered.
-    fn is_free(&mut self, at: usize, job: &mut Job, kind: Kind, name: &str) -> bool {
+    pub(super) fn is_free(&mut self, at: usize, job: &mut Job, kind: Kind, name: &str) -> bool {
         if self.ending.is_some() {
             let message = format!("{name} was not created: the manager is ending");
             self.refuse(at, job, Refusal::new(Code::Ending, message).about(name));
@@ -107,9 +114,10 @@ impl Manager {
         let Some(entry) = self.registry.by_name(kind, name).and_then(|id| self.registry.get(id)) else { return true };
         let left = match entry {
             Entry::Process(process) => process.members(&self.leaders).len(),
-            Entry::Thread(_) => 0,
+            Entry::Thread(_) | Entry::Pool(_) => 0,
         };
         let by = match (entry.is_live(), entry.number(), left) {
+            (true, ..) if kind == Kind::Pool => "it is a pool".to_owned(),
             (true, Some(number), _) if kind == Kind::Thread => format!("tid {number}"),
             (true, Some(number), _) => format!("pid {number}"),
             (true, None, _) => "it has no process now".to_owned(),
@@ -222,8 +230,11 @@ impl Manager {
                 }
                 Verb::Signal(signal) => process.signal(&mut cx, signal, asker),
                 Verb::Terminate(_) => Err(not_running(process.name(), process.status())),
+                // A process is begun where it is made.
+                Verb::Start => Ok(()),
             },
             Some(Entry::Thread(thread)) => drive_thread(thread, &mut cx, verb, asker),
+            Some(Entry::Pool(pool)) => pools::drive(pool, &mut cx, verb, asker),
             None => Ok(()),
         }
     }
@@ -234,7 +245,7 @@ impl Manager {
             let name = entry.name().to_owned();
             let left = match entry {
                 Entry::Process(process) => process.members(&self.leaders).len(),
-                Entry::Thread(_) => 0,
+                Entry::Thread(_) | Entry::Pool(_) => 0,
             };
             if entry.is_live() || left > 0 {
                 let many = targets.select.len() == 1 && targets.select[0] == crate::manager::command::Selector::All;
@@ -270,7 +281,10 @@ impl Manager {
             processes: None,
             took_ms: None,
             status: entry.status().clone(),
-            note: None,
+            note: match entry {
+                Entry::Pool(pool) => pools::note(pool, done),
+                _ => None,
+            },
         };
         adapt(&mut deed);
         // Who has been told that a process runs can rely on a later manager to find it.
@@ -316,11 +330,13 @@ fn drive_thread(
         Verb::Pause => thread.pause(cx, asker),
         Verb::Resume => thread.resume(cx, asker),
         Verb::Terminate(_) => thread.stop(cx, asker),
+        // A thread is begun where it is made.
+        Verb::Start => {}
     }
     Ok(())
 }
 
-fn not_running(name: &str, status: &Status) -> Refusal {
+pub(super) fn not_running(name: &str, status: &Status) -> Refusal {
     Refusal::new(Code::NotRunning, format!("{name} is not running: it {}", ended(status))).about(name)
 }
 

@@ -3,11 +3,12 @@
 
 #![allow(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -27,6 +28,26 @@ pub struct Child {
     process: std::process::Child,
     pidfd: OwnedFd,
     ended: Option<Ended>,
+}
+
+/// What is open for one child is open for every child that another thread spawns at the same moment.
+static SPAWNING: Mutex<()> = Mutex::new(());
+
+/// The numbers of children that a [`Child`] will reap.
+static HELD: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn held() -> MutexGuard<'static, BTreeSet<u32>> {
+    HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// True if a [`Child`] will reap process `pid`, so nobody else should. None while a child is being spawned, for then it
+/// may be that one. Never blocks.
+#[must_use]
+pub fn is_held(pid: u32) -> Option<bool> {
+    match SPAWNING.try_lock() {
+        Err(TryLockError::WouldBlock) => None,
+        Ok(_) | Err(TryLockError::Poisoned(_)) => Some(held().contains(&pid)),
+    }
 }
 
 /// How a child ended and what it used.
@@ -90,11 +111,10 @@ impl Child {
             }
             _ => Error::os("cannot start", &program, error),
         };
-        // What is open for this child is open for every child that another thread spawns at the same moment.
-        static SPAWNING: Mutex<()> = Mutex::new(());
         let _alone = SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
         let open = Inheritable::new(fds).map_err(failed)?;
         let process = command.spawn().map_err(failed)?;
+        held().insert(process.id());
         drop(open);
         Self::hold(process).map_err(failed)
     }
@@ -106,6 +126,7 @@ impl Child {
             Err(errno) => {
                 process.kill()?;
                 process.wait()?;
+                held().remove(&process.id());
                 Err(errno.into())
             }
         }
@@ -163,7 +184,12 @@ impl Child {
     /// Reaps the child if it has ended; never blocks. The pidfd becomes readable at that moment.
     pub fn try_reap(&mut self) -> Option<Ended> {
         if self.ended.is_none() {
+            // Together, for the number is free for another child as soon as this one is reaped.
+            let mut held = held();
             self.ended = wait4(self.process.id(), libc::WNOHANG);
+            if self.ended.is_some() {
+                held.remove(&self.process.id());
+            }
         }
         self.ended
     }
@@ -195,7 +221,8 @@ impl Drop for Child {
     fn drop(&mut self) {
         if self.try_reap().is_none() {
             self.signal(Signal::SIGKILL);
-            self.ended = wait4(self.process.id(), 0);
+            // There is nobody to tell if the system cannot wait.
+            let _ = self.wait();
         }
     }
 }

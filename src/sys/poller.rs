@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 
 /// Answers that one look takes at most; the next look has the others.
@@ -14,7 +14,6 @@ const MOST: usize = 256;
 /// can wait on all of them as on one.
 pub struct Poller {
     epoll: OwnedFd,
-    events: Vec<epoll::Event>,
 }
 
 impl Poller {
@@ -24,7 +23,7 @@ impl Poller {
     /// EMFILE or ENFILE: the process or the system is out of descriptors.
     pub fn new() -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Self { epoll, events: Vec::with_capacity(MOST) })
+        Ok(Self { epoll })
     }
 
     /// Observes `fd` until its last copy is closed: `key` is answered as long as it can be read or its other side is gone.
@@ -41,13 +40,14 @@ impl Poller {
     /// None in practice.
     pub fn look(&mut self, keys: &mut Vec<u64>) -> io::Result<()> {
         keys.clear();
-        self.events.clear();
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&Timespec::default())) {
+        // Kept from look to look it would bind the poller to one thread, for an event may hold a pointer.
+        let mut events = [MaybeUninit::uninit(); MOST];
+        match epoll::wait(&self.epoll, &mut events[..], Some(&Timespec::default())) {
+            Ok((events, _)) => keys.extend(events.iter().map(|event| event.data.u64())),
             // A signal came first; nothing is lost, because what has news still has it at the next look.
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        keys.extend(self.events.iter().map(|event| event.data.u64()));
         Ok(())
     }
 }

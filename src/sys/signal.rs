@@ -42,14 +42,14 @@ pub const CHILD_ENDED: Signal = Signal::SIGCHLD;
 /// catches it, the write fails instead (EFBIG). Unlike an ignored signal, a caught one is no inheritance.
 pub const FILE_TOO_LONG: Signal = Signal::SIGXFSZ;
 
+/// Asks a process to end.
+pub const TERM: i32 = Signal::SIGTERM as i32;
+
 /// Stops a process; it cannot be caught.
 pub const STOP: i32 = Signal::SIGSTOP as i32;
 
 /// Lets a stopped process go on.
 pub const CONT: i32 = Signal::SIGCONT as i32;
-
-/// Asks a process to end.
-pub const TERM: i32 = Signal::SIGTERM as i32;
 
 /// Ends a process; it cannot be caught.
 pub const KILL: i32 = Signal::SIGKILL as i32;

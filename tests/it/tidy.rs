@@ -23,7 +23,7 @@ const UNSAFE: [&str; 15] = [
 ];
 
 /// Which rooms of the library each room may look into.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("error", &[]),
     ("record", &[]),
     ("sys", &["error"]),
@@ -32,8 +32,9 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("count", &["error", "sys"]),
     ("spread", &["error", "record", "channel", "count", "sys"]),
     ("jobs", &["error", "sys"]),
-    ("manager", &["error", "jobs", "sys"]),
+    ("manager", &["error", "jobs", "mp", "sys", "tasks"]),
     ("mp", &["error", "sys"]),
+    ("tasks", &["error", "mp"]),
     ("pipeline", &["error", "record", "channel", "stage", "sys"]),
 ];
 

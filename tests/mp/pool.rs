@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ipcpipe::mp::{Error, Pool, as_completed, current};
+use ipcpipe::mp::{Error, Pool, PoolNews, as_completed, current};
 use ipcpipe::task;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -270,4 +270,61 @@ fn arguments_of_64_mib_pass() {
 fn b4_workers_have_names() {
     let pool = Pool::new(task!(|_: u64| current().name().to_owned())).workers(1).name("counter").build().unwrap();
     assert_eq!(pool.submit(0).unwrap().get().unwrap(), "counter-1");
+}
+
+fn nap(ms: u64) -> u64 {
+    std::thread::sleep(Duration::from_millis(ms));
+    ms
+}
+
+/// The state of a process as ps(1) shows it.
+fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+#[test]
+fn a_paused_pool_stands_still_and_so_does_its_time() {
+    let pool = Pool::new(task!(nap)).workers(2).timeout(Duration::from_secs(2)).build().unwrap();
+    let pids: Vec<u32> = pool.stats().iter().map(|it| it.worker.pid).collect();
+    let batch = pool.batch([1, 1500, 1]).unwrap();
+    crate::eventually(|| batch.done() == 2);
+    pool.pause();
+    crate::eventually(|| pids.iter().all(|&pid| state(pid) == Some('T')));
+    let late = pool.submit(2).unwrap();
+    std::thread::sleep(Duration::from_millis(2200));
+    assert!(!late.is_done() && !batch.is_done());
+    pool.resume();
+    assert_eq!(late.get().unwrap(), 2);
+    assert!(batch.results().iter().all(Result::is_ok));
+    pool.pause();
+    pool.begin_stop();
+    crate::eventually(|| pool.has_ended());
+    assert!(pids.iter().all(|&pid| state(pid).is_none()));
+}
+
+#[test]
+fn news_tell_who_did_what_and_who_came_and_went() {
+    let pool = Pool::new(task!(kill_self_at)).workers(1).name("w").own_groups(true).build().unwrap();
+    let (sender, news) = mpsc::channel();
+    pool.on_news(move |it| drop(sender.send(it)));
+    let batch = pool.batch([(1, 2), (2, 2), (3, 2)]).unwrap();
+    batch.wait(None);
+    // As long as there is a batch or a pool, there may be news.
+    drop(batch);
+    pool.join();
+    let (mut done, mut staff) = (Vec::new(), Vec::new());
+    for it in news {
+        match it {
+            PoolNews::Done { job, worker, result, .. } => done.push((job, worker.unwrap().name, result.is_ok())),
+            PoolNews::Started(worker) => staff.push(format!("+{}", worker.name)),
+            PoolNews::Ended(worker, error, was_expected) => {
+                assert_eq!(was_expected, error.worker().is_some_and(|it| it.name == "w-2"), "{error}");
+                staff.push(format!("-{}", worker.name));
+            }
+        }
+    }
+    let expected = [(0, "w-1", true), (1, "w-1", false), (2, "w-2", true)];
+    assert_eq!(done, expected.map(|(job, worker, ok)| (job, worker.to_owned(), ok)));
+    assert_eq!(staff, ["+w-1", "-w-1", "+w-2", "-w-2"]);
 }

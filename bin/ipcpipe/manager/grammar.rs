@@ -11,6 +11,7 @@ mod demo;
 mod explain;
 mod map;
 mod near;
+mod pool;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -31,6 +32,7 @@ pub(crate) use self::demo::DemoArgs;
 pub(crate) use self::explain::{help_of, refusal};
 pub(crate) use self::map::{Bar, Halt, MapArgs, Order};
 pub(crate) use self::near::nearest;
+use self::pool::{CancelArgs, ResizeArgs, ResultsArgs, SubmitArgs};
 use crate::args::When;
 use crate::units;
 
@@ -96,10 +98,10 @@ impl Options {
 /// What can be done. The order is that of the help.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Create a process or a thread, and start it.
+    /// Create a process, a thread or a pool, and start it.
     #[command(subcommand)]
     Create(Create),
-    /// List processes and threads.
+    /// List processes, threads and pools, or the batches of pools.
     List {
         /// Only this kind.
         #[arg(value_enum)]
@@ -118,7 +120,7 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "DURATION", value_parser = units::duration)]
         grace: Option<Duration>,
     },
-    /// Wait until all targets have ended; with the exit status of the first that ended badly.
+    /// Wait until all targets have ended, and pools have no more jobs; with the exit status of the first that ended badly.
     Wait {
         #[command(flatten)]
         targets: TargetArgs,
@@ -133,6 +135,14 @@ pub(crate) enum Verb {
         #[command(flatten)]
         past: Past,
     },
+    /// Give jobs to a pool, one for each argument; answered at once.
+    Submit(SubmitArgs),
+    /// Wait for the batches of a pool and print what came of their jobs; with exit status 1 if one failed.
+    Results(ResultsArgs),
+    /// Call off jobs that are not done.
+    Cancel(CancelArgs),
+    /// Set the number of workers of a pool.
+    Resize(ResizeArgs),
     /// Explain the verbs, or one of them.
     Help {
         /// The verb.
@@ -209,7 +219,7 @@ pub(crate) enum Verb {
 /// Whom a verb is meant for.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TargetArgs {
-    /// Name, pid, tid, #ID, pattern or all; 'process' or 'thread' before them picks one kind.
+    /// Name, pid, tid, #ID, pattern or all; 'process', 'thread' or 'pool' before them picks one kind.
     #[arg(value_name = "TARGET", required = true)]
     words: Vec<OsString>,
 }
@@ -234,7 +244,13 @@ pub(crate) enum Noun {
     /// Threads.
     #[value(alias = "threads")]
     Thread,
-    /// Both.
+    /// Pools.
+    #[value(alias = "pools")]
+    Pool,
+    /// Batches of pools.
+    #[value(alias = "batches")]
+    Batch,
+    /// All but batches.
     All,
 }
 
@@ -243,7 +259,8 @@ impl Noun {
         match self {
             Self::Process => Some(Kind::Process),
             Self::Thread => Some(Kind::Thread),
-            Self::All => None,
+            Self::Pool => Some(Kind::Pool),
+            Self::Batch | Self::All => None,
         }
     }
 }
@@ -256,7 +273,8 @@ pub(crate) fn definition() -> clap::Command {
 /// The verbs that take targets, in whose place live names can stand.
 pub(crate) fn verbs_of_targets() -> Vec<String> {
     let definition = definition();
-    let targets = |argument: &clap::Arg| argument.get_value_names().is_some_and(|names| names == ["TARGET"]);
+    let is_name = |names: &[clap::builder::Str]| names == ["TARGET"] || names == ["POOL"];
+    let targets = |argument: &clap::Arg| argument.get_value_names().is_some_and(is_name);
     let verbs = definition.get_subcommands().filter(|verb| verb.get_positionals().any(targets));
     verbs.flat_map(|verb| [verb.get_name()].into_iter().chain(verb.get_all_aliases())).map(str::to_owned).collect()
 }
@@ -295,6 +313,11 @@ impl Verb {
     pub(crate) fn lower(self) -> Result<Command, clap::Error> {
         Ok(match self {
             Self::Create(what) => what.lower()?,
+            Self::List { noun: Some(Noun::Batch) } => Command::ListBatches,
+            Self::Submit(args) => args.lower()?,
+            Self::Results(args) => args.lower()?,
+            Self::Cancel(args) => args.lower()?,
+            Self::Resize(args) => args.lower()?,
             Self::List { noun } => Command::List(noun.and_then(Noun::kind)),
             Self::Pause(targets) => Command::Pause(targets.lower()?),
             Self::Resume(targets) => Command::Resume(targets.lower()?),

@@ -7,8 +7,9 @@ use super::{Status, grammar, options, session};
 use crate::shell;
 
 /// Verbs by what they are for; the first group is all that a newcomer needs.
-pub(crate) const GROUPS: [(&str, &[&str]); 7] = [
+pub(crate) const GROUPS: [(&str, &[&str]); 8] = [
     ("To begin with", &["create", "list", "pause", "resume", "terminate", "wait", "logs", "help", "quit"]),
+    ("Pools", &["submit", "results", "cancel", "resize"]),
     ("Drive", &["kill", "restart", "signal"]),
     ("Look", &["show", "why", "events"]),
     ("Keep", &["save", "source", "forget"]),
@@ -19,7 +20,8 @@ pub(crate) const GROUPS: [(&str, &[&str]); 7] = [
 
 /// What stands under the table.
 const TARGETS: &str = "\
-TARGET is a name, a pid or tid, #ID, a pattern such as 'web-*', or all; 'process' or 'thread' before it picks one kind.
+TARGET is a name, a pid or tid, #ID, a pattern such as 'web-*', or all; 'process', 'thread'
+or 'pool' before it picks one kind.
 'help VERB' tells more, 'help create process' too. Ctrl-C ends a wait, not the manager.
 ";
 
@@ -61,7 +63,7 @@ pub(crate) fn table() -> String {
     for (title, verbs) in GROUPS {
         text.push_str(&format!("{title}:\n"));
         for (usage, about) in lines.by_ref().take(verbs.len()) {
-            text.push_str(&format!("  {usage:27}  {about}\n"));
+            text.push_str(&format!("  {usage:31}  {about}\n"));
         }
         text.push('\n');
     }
@@ -96,7 +98,7 @@ fn about(command: &clap::Command) -> String {
 fn usage(command: &clap::Command) -> String {
     let mut words = vec![command.get_name().to_owned()];
     if command.has_subcommands() {
-        words.push("process|thread NAME".into());
+        words.push("process|thread|pool NAME".into());
     }
     for argument in command.get_positionals() {
         let name = argument.get_value_names().and_then(|names| names.first()).map_or("", |name| name.as_str());
@@ -118,6 +120,6 @@ mod tests {
         listed.sort_unstable();
         defined.sort_unstable();
         assert_eq!(listed, defined);
-        assert!(table().contains("  pause TARGET                 Pause"), "{}", table());
+        assert!(table().contains("  pause TARGET                     Pause"), "{}", table());
     }
 }

@@ -3,6 +3,7 @@
 //! Names, commands and messages are shown on one line whatever they hold. A JSON reader gets the lines of the protocol
 //! instead, unchanged.
 
+mod pools;
 mod show;
 mod table;
 mod units;
@@ -16,6 +17,7 @@ use ipcpipe::manager::word::Word;
 
 use super::words;
 
+pub(crate) use self::pools::{batches as batch_table, pools as pool_table, show as show_pool};
 pub(crate) use self::show::{process as show_process, thread as show_thread};
 pub(crate) use self::table::{Row, table};
 pub(crate) use self::units::{clock, now_ns};
@@ -31,9 +33,11 @@ pub(crate) fn line(answer: &Answer, prefixed: bool) -> Vec<u8> {
         Answer::Command { words } => text(command(words)),
         Answer::Name { name, .. } => text(one(name)),
         Answer::Waiting { names } => text(format!("waiting for {} (Ctrl-C: end now)", list(names))),
-        Answer::Ended { processes, threads } => text(ended(*processes, *threads)),
+        Answer::Batch(row) => text(pools::batch(row)),
+        Answer::Result(result) => pools::result(result),
+        Answer::Ended { processes, threads, jobs } => text(ended(*processes, *threads, *jobs)),
         Answer::Error(refusal) => text(error(refusal)),
-        Answer::Process(_) | Answer::Thread(_) | Answer::End { .. } => Vec::new(),
+        Answer::Process(_) | Answer::Thread(_) | Answer::Pool(_) | Answer::End { .. } => Vec::new(),
     }
 }
 
@@ -69,6 +73,7 @@ pub(crate) fn done(deed: &Deed) -> String {
     let pid = deed.pid.map_or_else(String::new, |pid| match deed.kind {
         ipcpipe::manager::Kind::Process => format!(", pid {pid}"),
         ipcpipe::manager::Kind::Thread => format!(", tid {pid}"),
+        ipcpipe::manager::Kind::Pool => String::new(),
     });
     let covered = deed.processes.map(processes);
     let took = deed.took_ms.map_or_else(String::new, |ms| format!(" in {}", units::milliseconds(ms)));
@@ -79,6 +84,9 @@ pub(crate) fn done(deed: &Deed) -> String {
         Done::Paused => "paused".into(),
         Done::Resumed => "resumed".into(),
         Done::Ended if deed.status == Status::Gone => format!("ended{took}"),
+        // A pool lives on when its jobs are done.
+        Done::Awaited if deed.kind == ipcpipe::manager::Kind::Pool => "has no pending jobs".into(),
+        Done::Resized => "resized".into(),
         Done::Ended | Done::Awaited => format!("{}{took}", end(&deed.status)),
         Done::Restarted => format!("restarted{pid}{took}"),
         Done::Signalled => "signalled".into(),
@@ -121,6 +129,7 @@ pub(crate) fn word(status: &Status) -> String {
         Status::Running => "Running".into(),
         Status::Pausing => "Pausing".into(),
         Status::Paused => "Paused".into(),
+        Status::Closing => "Closing".into(),
         Status::Stopping => "Stopping".into(),
         Status::Backoff => "Backoff".into(),
         // The reason may be long; show and why have it.
@@ -167,15 +176,19 @@ pub(crate) fn bytes(word: &Word) -> &[u8] {
     }
 }
 
-fn ended(processes: u32, threads: u32) -> String {
-    match (processes, threads) {
-        (0, 0) => "manager ended".into(),
-        (_, 0) => format!("manager ended, {} stopped", self::processes(processes)),
-        (0, _) => format!("manager ended, {} stopped", count(threads, "thread", "threads")),
-        _ => {
-            format!("manager ended, {} and {} stopped", self::processes(processes), count(threads, "thread", "threads"))
-        }
-    }
+fn ended(processes: u32, threads: u32, jobs: u64) -> String {
+    let stopped = match (processes, threads) {
+        (0, 0) => String::new(),
+        (_, 0) => format!(", {} stopped", self::processes(processes)),
+        (0, _) => format!(", {} stopped", count(threads, "thread", "threads")),
+        _ => format!(", {} and {} stopped", self::processes(processes), count(threads, "thread", "threads")),
+    };
+    let cancelled = match jobs {
+        0 => String::new(),
+        1 => ", 1 job cancelled".to_owned(),
+        _ => format!(", {jobs} jobs cancelled"),
+    };
+    format!("manager ended{stopped}{cancelled}")
 }
 
 /// A refusal in one line, with the names that may have been meant unless it says them itself.
@@ -244,9 +257,9 @@ mod tests {
 
     #[test]
     fn refusals_name_what_may_have_been_meant_once() {
-        let mut refusal = Refusal::new(Code::NotFound, "there is no process or thread p9");
+        let mut refusal = Refusal::new(Code::NotFound, "there is no process, thread or pool p9");
         refusal.hint = vec!["p1".into()];
-        assert_eq!(error(&refusal), "there is no process or thread p9; did you mean p1?");
+        assert_eq!(error(&refusal), "there is no process, thread or pool p9; did you mean p1?");
         refusal.message.push_str("; did you mean p1?");
         assert_eq!(error(&refusal), refusal.message);
     }
@@ -257,8 +270,8 @@ mod tests {
         assert_eq!(read(&Answer::Command { words }), "create 'a b'\n");
         assert_eq!(read(&Answer::Waiting { names: vec!["web".into()] }), "waiting for web (Ctrl-C: end now)\n");
         assert_eq!(
-            read(&Answer::Ended { processes: 1, threads: 2 }),
-            "manager ended, 1 process and 2 threads stopped\n"
+            read(&Answer::Ended { processes: 1, threads: 2, jobs: 3 }),
+            "manager ended, 1 process and 2 threads stopped, 3 jobs cancelled\n"
         );
         let failed = Status::Failed { reason: "gone".into() };
         let change = Transition { ts_ns: 0, name: "p1".into(), status: failed, cause: "by rule".into(), pid: Some(1) };

@@ -9,9 +9,9 @@ use std::task::Poll;
 
 use anstyle::Style;
 use ipcpipe::Error;
-use ipcpipe::manager::Sink;
 use ipcpipe::manager::client::Client;
 use ipcpipe::manager::protocol::{Answer, Event, Level};
+use ipcpipe::manager::{Kind, Sink};
 
 use super::grammar::{Options, misuse};
 use super::host::{Host, Public};
@@ -65,6 +65,7 @@ fn quit(session: &mut Session) -> Result<(), Lost> {
 /// Reads lines and carries them out until there are no more.
 fn converse(session: &mut Session, connect: Connect<'_>) -> Result<(), Lost> {
     let mut prompt = Prompt::new();
+    session.has_stdin = true;
     if session.is_chatty() && io::stdout().is_terminal() {
         let dim = Style::new().dimmed();
         let _ = writeln!(anstream::stdout(), "{dim}type 'help' for the verbs{dim:#}");
@@ -165,13 +166,13 @@ impl Beside for Desk<'_> {
 }
 
 /// Names of what lives; none if nobody answers.
-fn live_names(client: Option<&mut Client>) -> Vec<String> {
+fn live_names(client: Option<&mut Client>) -> Vec<(Kind, String)> {
     let Some(client) = client else { return Vec::new() };
     let mut names = Vec::new();
     if client.send(&session::request(&["names".into()])).is_ok() {
         while let Ok(Some(answer)) = client.next() {
             match answer {
-                Answer::Name { name, .. } => names.push(name),
+                Answer::Name { kind, name } => names.push((kind, name)),
                 Answer::End { .. } => break,
                 _ => {}
             }

@@ -50,6 +50,7 @@ pub(crate) fn run(source: &Source<'_>, keep_going: bool, options: &Options, sink
     let mut script = Script::open(source)?;
     let host = Host::start(options, Public::IfAsked, sink, "the script")?;
     let mut session = Session::new(host.connect()?, options)?;
+    session.has_stdin = script.stdin;
     let status = carry_out(&mut session, &mut script, keep_going);
     let status = status.and_then(|status| session.end_after(status));
     let (over, stopped_by) = (session.over, session.stopped_by);
@@ -65,6 +66,7 @@ pub(crate) fn run(source: &Source<'_>, keep_going: bool, options: &Options, sink
 /// Sends a script to a manager that goes on after it.
 pub(crate) fn send(session: &mut Session, source: &Source<'_>, keep_going: bool) -> Result<Status, Error> {
     let mut script = Script::open(source)?;
+    session.has_stdin = script.stdin;
     let status = carry_out(session, &mut script, keep_going);
     Ok(super::settle(status, session.stopped_by))
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ipcpipe::manager::client::Client;
 use ipcpipe::manager::protocol::{Answer, Code, Refusal, Request, VERSION};
-use ipcpipe::manager::{Command, Selector};
+use ipcpipe::manager::{Command, Kind, Selector};
 use ipcpipe::sys::signal::{self, Signals};
 use ipcpipe::sys::wait::{self, Interest};
 use ipcpipe::{Error, OneLine};
@@ -42,6 +42,8 @@ pub(crate) struct Session {
     requests: usize,
     /// The manager goes on without us.
     guest: bool,
+    /// Commands come from standard input, so nothing else can.
+    pub(crate) has_stdin: bool,
     /// The last command failed, and its status is all that tells.
     pub(crate) silent: bool,
     /// The manager has ended, or gone.
@@ -72,6 +74,7 @@ impl Session {
             depth: 0,
             requests: 0,
             guest: false,
+            has_stdin: false,
             silent: false,
             over: false,
             stopped_by: None,
@@ -115,6 +118,7 @@ impl Session {
             Verb::Save { file: Some(file) } => self.save(&file, &options, place),
             Verb::Time { words } => self.time(&words, place),
             Verb::Detach => self.detach(&options, place),
+            Verb::Submit(args) if args.read_from_stdin().is_some() => self.submit_lines(words, &options, place),
             verb => match verb.lower() {
                 Ok(command) => self.ask(words, &command, &options, place),
                 Err(error) => refuse(&options, place, grammar::refusal(words, error)),
@@ -182,7 +186,7 @@ impl Session {
         self.converse(&[verb.into()], true, &mut view)
     }
 
-    fn converse(&mut self, words: &[OsString], ends: bool, view: &mut View) -> Result<Status, Lost> {
+    pub(super) fn converse(&mut self, words: &[OsString], ends: bool, view: &mut View) -> Result<Status, Lost> {
         self.requests = 0;
         // A manager that is gone is found out by reading, which also has its last words.
         let _ = self.client.send(&request(words));
@@ -352,6 +356,8 @@ fn changes(command: &Command) -> Option<&'static str> {
         Command::Restart(_) => "restart",
         Command::Signal { .. } => "signal",
         Command::Forget(_) => "forget",
+        Command::Cancel(_) => "cancel",
+        Command::Results { .. } => "show",
         _ => return None,
     })
 }
@@ -359,7 +365,9 @@ fn changes(command: &Command) -> Option<&'static str> {
 /// What the answers to a command look like.
 fn shape(command: &Command) -> Shape {
     match command {
+        Command::List(Some(Kind::Pool)) => Shape::Pools,
         Command::List(_) => Shape::Table,
+        Command::ListBatches => Shape::Batches,
         Command::Show(_) => Shape::Show,
         Command::Logs { targets, .. } => match targets.select.as_slice() {
             [Selector::Name(_) | Selector::Id(_) | Selector::Number(_)] => Shape::Lines,

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 
-use ipcpipe::manager::protocol::{Answer, Code, Refusal};
+use ipcpipe::manager::protocol::{Answer, BatchRow, BatchState, Code, PoolRow, Refusal};
 
 use super::grammar::{Form, Options};
 use super::{render, words};
@@ -16,6 +16,8 @@ pub(crate) struct View {
     quiet: bool,
     shape: Shape,
     rows: Vec<render::Row>,
+    pools: Vec<PoolRow>,
+    batches: Vec<BatchRow>,
     /// Something was said about what was asked for, done or not.
     pub(crate) answered: bool,
     /// It was said why something was not done.
@@ -32,6 +34,12 @@ pub(crate) enum Shape {
     Lines,
     /// Rows are a table.
     Table,
+    /// Rows of pools are a table.
+    Pools,
+    /// Rows of batches are a table.
+    Batches,
+    /// Jobs are given to one batch in several requests, so its rows are kept and told as one.
+    Submission,
     /// Rows are described at length.
     Show,
     /// Lines of output bear the name of their writer.
@@ -60,11 +68,17 @@ impl View {
         self.refused |= matches!(answer, Answer::Error(_));
         let told = match &answer {
             Answer::Done(_) => !self.quiet,
-            Answer::Ended { processes: 0, threads: 0 } => !self.quiet && self.shape != Shape::Silent,
+            // What was done as asked for, or the title over results.
+            Answer::Batch(_) if self.shape == Shape::Lines => self.json || !self.quiet,
+            Answer::Ended { processes: 0, threads: 0, jobs: 0 } => !self.quiet && self.shape != Shape::Silent,
             _ => true,
         };
         match answer {
             _ if !told => Ok(()),
+            Answer::Batch(row) if self.shape == Shape::Submission => {
+                self.batches.push(row);
+                Ok(())
+            }
             answer if self.json => write(answer.line().as_bytes()),
             Answer::Error(refusal) => {
                 self.complain(&refusal);
@@ -72,6 +86,19 @@ impl View {
             }
             Answer::Process(row) if self.shape == Shape::Show => write(render::show_process(&row).as_bytes()),
             Answer::Thread(row) if self.shape == Shape::Show => write(render::show_thread(&row).as_bytes()),
+            Answer::Pool(row) if self.shape == Shape::Show => write(render::show_pool(&row).as_bytes()),
+            Answer::Pool(row) if self.shape == Shape::Pools => {
+                self.pools.push(row);
+                Ok(())
+            }
+            Answer::Pool(row) => {
+                self.rows.push(render::Row::from(&row));
+                Ok(())
+            }
+            Answer::Batch(row) if self.shape == Shape::Batches => {
+                self.batches.push(row);
+                Ok(())
+            }
             Answer::Process(row) => {
                 self.rows.push(render::Row::from(&*row));
                 Ok(())
@@ -94,11 +121,29 @@ impl View {
     /// Shows what was kept back until the end.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         let rows = std::mem::take(&mut self.rows);
+        match self.shape {
+            Shape::Pools if !self.json => return write(render::pool_table(&self.pools).as_bytes()),
+            Shape::Batches if !self.json => return write(render::batch_table(&self.batches).as_bytes()),
+            _ => {}
+        }
         if self.json || (rows.is_empty() && self.shape != Shape::Table) {
             Ok(())
         } else {
             write(render::table(&rows).as_bytes())
         }
+    }
+
+    /// The number of the batch to which jobs were given.
+    pub(crate) fn batch(&self) -> Option<u64> {
+        self.batches.first().map(|row| row.batch)
+    }
+
+    /// Tells of the batch to which jobs were given in several requests, as if it had been one.
+    pub(crate) fn tell_of_submission(&mut self) -> io::Result<()> {
+        let jobs = self.batches.iter().map(|row| row.jobs).sum();
+        let Some(row) = self.batches.pop() else { return Ok(()) };
+        self.shape = Shape::Lines;
+        self.show(Answer::Batch(BatchRow { jobs, state: BatchState::Submitted, ..row }))
     }
 
     /// What was kept for a file.

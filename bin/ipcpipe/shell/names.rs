@@ -7,8 +7,8 @@ use clap_complete::Shell;
 
 use crate::manager::{topics, verbs_of_targets};
 
-/// The end of a positional argument that is a target in what clap generates for zsh.
-const ZSH_TARGET: &str = "words -- Name, pid";
+/// The beginnings of the positional arguments that are names in what clap generates for zsh.
+const ZSH_TARGETS: [&str; 3] = ["words -- Name, pid", "pool -- Pool", "pools -- Pool"];
 
 const BASH: &str = r#"
 _ipcpipe_names() {
@@ -65,7 +65,7 @@ fn patterns(verbs: &[String]) -> String {
 /// The first line has to stay the first, and the last ones call what stands before them.
 fn zsh(script: &str) -> String {
     let (first, rest) = script.split_once('\n').unwrap_or((script, ""));
-    let lines = rest.lines().map(|line| match line.contains(ZSH_TARGET) {
+    let lines = rest.lines().map(|line| match ZSH_TARGETS.iter().any(|target| line.contains(target)) {
         true => format!("{}\n", line.replace(":_default'", ":_ipcpipe_names'")),
         false => format!("{line}\n"),
     });

@@ -8,6 +8,7 @@
 //! An object never holds the environment of a process.
 
 mod objects;
+mod pools;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,7 @@ use crate::manager::command::Kind;
 use crate::manager::word::Word;
 
 pub use objects::{Deed, Details, Done, Event, Level, OutputLine, ProcessRow, Status, Stream, ThreadRow, Transition};
+pub use pools::{BatchRow, BatchState, JobEnd, JobResult, PoolRow, Reason, WorkerRow};
 
 /// The version of the protocol, the `v` of every object.
 pub const VERSION: u32 = 1;
@@ -61,6 +63,12 @@ pub enum Answer {
     Process(Box<ProcessRow>),
     /// A thread, for `list` and `show`.
     Thread(ThreadRow),
+    /// A pool, for `list` and `show`.
+    Pool(PoolRow),
+    /// A batch, for `submit`, `list batch`, `cancel`, and before the results of its jobs.
+    Batch(BatchRow),
+    /// The result of one job, for `results`.
+    Result(Box<JobResult>),
     /// Something was done to one target.
     Done(Deed),
     /// One transition of a target, for `why`.
@@ -92,6 +100,9 @@ pub enum Answer {
         processes: u32,
         /// Threads that were stopped.
         threads: u32,
+        /// Jobs of pools that were not done.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        jobs: u64,
     },
     /// Why a command, or a part of it, was not carried out.
     Error(Refusal),
@@ -114,6 +125,10 @@ impl Answer {
         line.push('\n');
         line
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Why a command was not carried out.

@@ -21,6 +21,8 @@ pub enum Status {
     Pausing,
     /// Everything of it is stopped.
     Paused,
+    /// A pool that does the jobs that it has, and takes no more.
+    Closing,
     /// Told to end, and not everything of it is gone yet.
     Stopping,
     /// Ended, and will be started again.
@@ -44,7 +46,7 @@ pub enum Status {
     Gone,
     /// A thread has done its task.
     Done,
-    /// A thread was stopped before its task was done.
+    /// A thread was stopped before its task was done, or a pool was.
     Stopped,
     /// A thread's task panicked.
     Panicked,
@@ -157,7 +159,7 @@ pub struct ThreadRow {
 pub struct Deed {
     /// What.
     pub done: Done,
-    /// To a process or a thread.
+    /// To a process, a thread or a pool.
     pub kind: Kind,
     /// Its ID.
     pub id: u64,
@@ -195,7 +197,9 @@ pub enum Done {
     Restarted,
     /// It got a signal.
     Signalled,
-    /// It has ended, and somebody waited for that.
+    /// It has another number of workers.
+    Resized,
+    /// It has ended, and somebody waited for that; or, of a pool, all its jobs are done.
     Awaited,
     /// It is no longer in the list.
     Forgotten,

@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -32,6 +34,8 @@ impl<A, R> PoolBuilder<A, R> {
             retries: 0,
             max_jobs: None,
             chunk: None,
+            own_groups: false,
+            output: None,
         };
         Self { options, workers: None, flaw: None, types: PhantomData }
     }
@@ -75,6 +79,19 @@ impl<A, R> PoolBuilder<A, R> {
     /// ones that they take half a millisecond.
     pub fn chunk(mut self, jobs: NonZeroUsize) -> Self {
         self.options.chunk = Some(jobs);
+        self
+    }
+
+    /// True: each worker leads a process group of its own, so that Ctrl-C at the terminal of this process is not meant for
+    /// it.
+    pub fn own_groups(mut self, are_wanted: bool) -> Self {
+        self.options.own_groups = are_wanted;
+        self
+    }
+
+    /// Where the standard output and standard error of all workers go, instead of where those of this process go.
+    pub fn output(mut self, to: OwnedFd) -> Self {
+        self.options.output = Some(Arc::new(to));
         self
     }
 

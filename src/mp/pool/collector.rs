@@ -8,16 +8,26 @@ use std::time::{Duration, Instant};
 
 use crate::mp::pool::crew::Member;
 use crate::mp::pool::outcome::Jobs;
-use crate::mp::pool::state::{Done, State};
+use crate::mp::pool::state::{Done, Staff, State};
 use crate::mp::pool::{Options, WorkerStats};
-use crate::mp::{Error, Result};
+use crate::mp::{Error, Result, Worker};
 use crate::sys::wait::{self, Interest};
 use crate::sys::wake::Waker;
 
 /// How long to wait after a worker could not be started.
 const BREAK: Duration = Duration::from_millis(100);
 
-type Callback = Box<dyn FnMut(&Jobs, usize) + Send>;
+pub(super) type Callback = Box<dyn FnMut(Happened<'_>) + Send>;
+
+/// What a callback is told.
+pub(super) enum Happened<'a> {
+    /// A job is done, by this worker if anybody had begun it.
+    Done(&'a Jobs, usize, Option<&'a Worker>),
+    /// A worker was started.
+    Started(&'a Worker),
+    /// A worker has ended: why, and true if that was expected.
+    Ended(&'a Worker, &'a Error, bool),
+}
 
 /// What the pool, its batches and its thread have in common.
 pub(super) struct Shared {
@@ -93,8 +103,20 @@ impl Shared {
         self.lock().stats()
     }
 
-    pub(super) fn on_done(&self, callback: Callback) {
-        *self.callback.lock().unwrap_or_else(PoisonError::into_inner) = Some(callback);
+    /// Has `callback` called from now on with all that happens, first with the workers that are there.
+    pub(super) fn watch(&self, callback: Callback) {
+        // In this order as everywhere: who calls back holds the callback and then may want the state.
+        let mut place = self.callback.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        state.staff = Some(state.crew.iter().map(|it| Staff::Started(Arc::clone(&it.worker))).collect());
+        *place = Some(callback);
+        drop((state, place));
+        self.tell(&[]);
+    }
+
+    /// Ends the wait of the thread.
+    pub(super) fn wake(&self) {
+        self.waker.wake();
     }
 
     /// Calls off what is left of a batch; workers that are at it are killed.
@@ -112,8 +134,15 @@ impl Shared {
     /// Calls the callback, without which nobody waits for anything.
     fn tell(&self, done: &[Done]) {
         if let Some(callback) = &mut *self.callback.lock().unwrap_or_else(PoisonError::into_inner) {
-            for (jobs, job) in done {
-                callback(jobs, *job);
+            let staff = self.lock().staff.as_mut().map(std::mem::take);
+            for it in staff.iter().flatten() {
+                callback(match it {
+                    Staff::Started(worker) => Happened::Started(worker),
+                    Staff::Ended(worker, error, was_expected) => Happened::Ended(worker, error, *was_expected),
+                });
+            }
+            for (jobs, job, worker) in done {
+                callback(Happened::Done(jobs, *job, worker.as_deref()));
             }
         }
     }
@@ -186,6 +215,9 @@ impl Collector {
                 }
             }
         }
+        if vacancies > 0 {
+            self.shared.tell(&[]);
+        }
     }
 
     fn watched(&self) -> (Vec<Watched>, Option<Instant>) {
@@ -196,7 +228,7 @@ impl Collector {
             number: member.number,
             wants_write: member.wants_write(),
         };
-        let deadlines = state.crew.iter().filter_map(Member::deadline).chain(self.rest_until);
+        let deadlines = state.deadline().into_iter().chain(self.rest_until);
         (state.crew.iter().map(watch).collect(), deadlines.min())
     }
 
@@ -218,9 +250,7 @@ impl Collector {
         for (it, _) in watched.iter().zip(ready).filter(|(_, is_ready)| **is_ready) {
             state.listen(it.number, done);
         }
-        let late: Vec<u64> =
-            state.crew.iter().filter(|it| it.deadline().is_some_and(|at| at <= now)).map(|it| it.number).collect();
-        for number in late {
+        for number in state.late(now) {
             state.bury(number, Some(Error::TimedOut), done);
         }
         state.feed();

@@ -55,6 +55,8 @@ impl Flight {
 pub(super) struct Member {
     pub(super) number: u64,
     process: Process<Result<(), String>>,
+    /// Who it is, for each of its results.
+    pub(super) worker: Arc<Worker>,
     socket: Socket,
     /// A copy of the socket, for a wait that does not hold up the pool.
     pub(super) line: Arc<OwnedFd>,
@@ -81,9 +83,14 @@ impl Member {
             Handle::from(copy(&notes.fd())?),
         );
         let name = format!("{}-{number}", options.name);
-        let process = Process::builder(task!(serve), args).name(name).daemon(true).spawn()?;
+        let mut process = Process::builder(task!(serve), args).name(name).daemon(true).own_group(options.own_groups);
+        if let Some(output) = &options.output {
+            process = process.stdout(copy(output)?).stderr(copy(output)?);
+        }
+        let process = process.spawn()?;
         Ok(Self {
             number,
+            worker: Arc::new(process.worker().clone()),
             line: Arc::new(copy(&ours)?),
             process,
             socket: ours,
@@ -98,7 +105,7 @@ impl Member {
     }
 
     pub(super) fn worker(&self) -> &Worker {
-        self.process.worker()
+        &self.worker
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -190,7 +197,18 @@ impl Member {
     }
 
     pub(super) fn kill(&self) {
-        self.process.signal(crate::sys::signal::KILL);
+        self.signal(crate::sys::signal::KILL);
+    }
+
+    pub(super) fn signal(&self, number: i32) {
+        self.process.signal(number);
+    }
+
+    /// Gives it more time for what it is doing.
+    pub(super) fn postpone(&mut self, by: Duration) {
+        for deadline in self.flights.iter_mut().filter_map(|flight| flight.deadline.as_mut()) {
+            *deadline = deadline.checked_add(by).unwrap_or(*deadline);
+        }
     }
 
     /// Waits for the end of a worker that was killed, or whose socket is closed: why it ended, what it was given and has

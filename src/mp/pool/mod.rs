@@ -3,6 +3,7 @@
 mod batch;
 mod builder;
 mod collector;
+mod control;
 mod crew;
 mod imap;
 mod outcome;
@@ -13,6 +14,7 @@ mod worker;
 
 use std::marker::PhantomData;
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,7 +27,8 @@ use crate::mp::task::{Args, Task};
 
 pub use batch::{AsCompleted, Batch, Job, as_completed};
 pub use builder::PoolBuilder;
-use collector::Shared;
+use collector::{Happened, Shared};
+pub use control::PoolNews;
 pub use imap::{Imap, ImapUnordered};
 use outcome::Jobs;
 pub use stats::WorkerStats;
@@ -71,6 +74,10 @@ struct Options {
     retries: u32,
     max_jobs: Option<NonZeroU64>,
     chunk: Option<NonZeroUsize>,
+    /// Each worker leads a process group.
+    own_groups: bool,
+    /// Where the output of workers goes.
+    output: Option<Arc<OwnedFd>>,
 }
 
 impl<A, R> Pool<A, R> {
@@ -184,7 +191,11 @@ impl<A: Serialize, R: DeserializeOwned> Pool<A, R> {
     /// called in a thread of the pool, one job at a time and in the order in which they are done; while it runs, no other
     /// result is taken in. It replaces the one before.
     pub fn on_done(&self, mut callback: impl FnMut(u64, usize, Result<R>) + Send + 'static) {
-        self.shared.on_done(Box::new(move |jobs, job| callback(jobs.id, job, jobs.read(job))));
+        self.shared.watch(Box::new(move |it| {
+            if let Happened::Done(jobs, job, _) = it {
+                callback(jobs.id, job, jobs.read(job));
+            }
+        }));
     }
 }
 

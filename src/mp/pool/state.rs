@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::mp::pool::crew::{Flight, Member, Span};
 use crate::mp::pool::outcome::Jobs;
 use crate::mp::pool::{Options, WorkerStats};
 use crate::mp::wire::Message;
-use crate::mp::{Error, Result};
+use crate::mp::{Error, Result, Worker};
 
 /// So many workers in a row that end without having done a job mean that none ever will.
 const HOPELESS: u32 = 10;
@@ -32,10 +32,22 @@ pub(super) struct State {
     futile: u32,
     /// What those workers did that are gone.
     former: Vec<WorkerStats>,
+    /// Since when the workers stand still.
+    pub(super) paused_since: Option<Instant>,
+    /// What is to be told of workers; None if nobody wants to hear of them.
+    pub(super) staff: Option<Vec<Staff>>,
 }
 
 /// A job that is done, for the callback.
-pub(super) type Done = (Arc<Jobs>, usize);
+pub(super) type Done = (Arc<Jobs>, usize, Option<Arc<Worker>>);
+
+/// A change among the workers, for the callback.
+#[derive(Debug)]
+pub(super) enum Staff {
+    Started(Arc<Worker>),
+    /// Why, and true if the pool had no more use for it.
+    Ended(Arc<Worker>, Error, bool),
+}
 
 impl State {
     pub(super) fn new(options: Options, wanted: usize) -> Self {
@@ -49,6 +61,8 @@ impl State {
             is_stopped: false,
             futile: 0,
             former: Vec::new(),
+            paused_since: None,
+            staff: None,
         }
     }
 
@@ -66,7 +80,7 @@ impl State {
     /// How many workers are missing.
     pub(super) fn vacancies(&self) -> usize {
         let staying = self.crew.iter().filter(|it| !it.is_retiring).count();
-        if self.is_over() { 0 } else { self.wanted.saturating_sub(staying) }
+        if self.is_over() || self.paused_since.is_some() { 0 } else { self.wanted.saturating_sub(staying) }
     }
 
     /// How many jobs make a good batch by what is known: many short ones, or one long one.
@@ -94,6 +108,9 @@ impl State {
 
     /// Gives waiting jobs to workers that can take some.
     pub(super) fn feed(&mut self) {
+        if self.paused_since.is_some() {
+            return;
+        }
         let workers = self.wanted.max(1);
         // Nobody gets a second load before everybody has a first.
         for loads in 0..2 {
@@ -117,7 +134,7 @@ impl State {
     fn put_back(&mut self, jobs: &Arc<Jobs>, job: usize, done: &mut Vec<Done>) {
         if jobs.lock().is_cancelled {
             jobs.fail(job, Error::Cancelled, 0);
-            return done.push((Arc::clone(jobs), job));
+            return done.push((Arc::clone(jobs), job, None));
         }
         self.waiting_jobs += 1;
         match self.waiting.front_mut() {
@@ -144,8 +161,15 @@ impl State {
 
     /// Takes in a new worker.
     pub(super) fn join(&mut self, member: Member) {
+        self.note_staff(Staff::Started(Arc::clone(&member.worker)));
         self.crew.push(member);
         self.feed();
+    }
+
+    fn note_staff(&mut self, staff: Staff) {
+        if let Some(all) = &mut self.staff {
+            all.push(staff);
+        }
     }
 
     /// Notes that a worker could not be started.
@@ -162,7 +186,7 @@ impl State {
     /// [`Error::Codec`]: it is no answer. The worker is not to be trusted any more.
     fn hear(&mut self, number: u64, message: Message, done: &mut Vec<Done>) -> Result<()> {
         let Some(member) = self.crew.iter_mut().find(|it| it.number == number) else { return Ok(()) };
-        let worker = member.worker().clone();
+        let worker = Arc::clone(&member.worker);
         let flight = member.flights.front_mut().ok_or_else(|| Error::codec("an answer without a question"))?;
         let (jobs, first) = (Arc::clone(&flight.jobs), flight.first + flight.done);
         let delivered = jobs.deliver(first, flight.left(), message, &worker, self.options.retries)?;
@@ -174,7 +198,7 @@ impl State {
         member.busy += Duration::from_nanos(delivered.busy);
         self.futile = 0;
         let finished = (first..first + delivered.jobs).filter(|job| !delivered.again.contains(job));
-        done.extend(finished.map(|job| (Arc::clone(&jobs), job)));
+        done.extend(finished.map(|job| (Arc::clone(&jobs), job, Some(Arc::clone(&worker)))));
         for job in delivered.again.into_iter().rev() {
             self.put_back(&jobs, job, done);
         }
@@ -191,18 +215,20 @@ impl State {
         }
         self.former.push(WorkerStats::of(&member, false));
         self.futile += u32::from(member.answered == 0);
+        let (worker, was_expected) = (Arc::clone(&member.worker), cause.is_none() && member.is_retiring);
         let (error, flights, begun) = member.bury();
-        let lost: Vec<Done> = flights
+        let lost: Vec<(Arc<Jobs>, usize)> = flights
             .iter()
             .flat_map(|it| (it.first + it.done..it.first + it.count).map(|job| (Arc::clone(&it.jobs), job)))
             .collect();
         // Jobs are begun in order, so it is the last one begun that it died of; the pool kills only those with a job.
         let culprit = if cause.is_some() { begun.max(1) } else { begun }.checked_sub(1);
         let error = cause.unwrap_or(error);
+        self.note_staff(Staff::Ended(Arc::clone(&worker), error.clone(), was_expected));
         for (place, (jobs, job)) in lost.into_iter().enumerate().rev() {
             let is_culprit = culprit == Some(place as u64);
             if is_culprit && !jobs.fail(job, error.clone(), self.options.retries) {
-                done.push((jobs, job));
+                done.push((jobs, job, Some(Arc::clone(&worker))));
             } else {
                 self.put_back(&jobs, job, done);
             }
@@ -217,7 +243,7 @@ impl State {
         for span in self.waiting.drain(..) {
             for job in span.next..span.end {
                 span.jobs.fail(job, error.clone(), 0);
-                done.push((Arc::clone(&span.jobs), job));
+                done.push((Arc::clone(&span.jobs), job, None));
             }
         }
         (self.waiting_jobs, self.futile) = (0, 0);
@@ -232,7 +258,7 @@ impl State {
         for job in called_off.iter().flat_map(|span| span.next..span.end) {
             self.waiting_jobs -= 1;
             jobs.fail(job, Error::Cancelled, 0);
-            done.push((Arc::clone(jobs), job));
+            done.push((Arc::clone(jobs), job, None));
         }
         let is_at_it = |member: &&Member| member.flights.front().is_some_and(|it| Arc::ptr_eq(&it.jobs, jobs));
         self.crew.iter().filter(is_at_it).map(|it| it.number).collect()

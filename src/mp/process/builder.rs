@@ -69,6 +69,14 @@ impl<A: Serialize, R> ProcessBuilder<A, R> {
         self
     }
 
+    /// True: it leads a process group of its own, so that Ctrl-C at the terminal of this one is not meant for it.
+    pub fn own_group(mut self, is_wanted: bool) -> Self {
+        if is_wanted {
+            std::os::unix::process::CommandExt::process_group(&mut self.command, 0);
+        }
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors

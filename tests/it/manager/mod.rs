@@ -12,6 +12,8 @@ mod names;
 mod order;
 mod pauses;
 mod policy;
+mod pool_faults;
+mod pools;
 mod processes;
 mod prompt;
 mod quit;

@@ -89,7 +89,7 @@ fn names_near_to_the_unknown_one_are_offered_and_no_others() {
     let far = hint(&mut server, "zzzzzz");
     assert!(far["hint"].is_null() && far["target"] == "zzzzzz", "{far}");
     let run = sandbox.run("manager pause databse").exited(3);
-    assert_eq!(run.stderr, "ipcpipe: there is no process or thread databse; did you mean database?\n");
+    assert_eq!(run.stderr, "ipcpipe: there is no process, thread or pool databse; did you mean database?\n");
     let run = sandbox.run("manager paus database").exited(2);
     assert!(run.stderr.contains("pause"), "{}", run.stderr);
     // One that is missing does not keep the others from it.

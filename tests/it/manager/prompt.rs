@@ -60,7 +60,7 @@ fn tab_completes_verbs_and_live_names() {
     // What has ended is not offered to a verb.
     terminal.says("terminate database", "none left)\r\n");
     terminal.types(&format!("pause d{TAB}\r"));
-    terminal.sees("there is no process or thread d");
+    terminal.sees("there is no process, thread or pool d");
     terminal.types("exit\r");
     assert_eq!(terminal.finish().0.code(), Some(0));
 }

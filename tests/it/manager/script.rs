@@ -25,7 +25,7 @@ fn a_script_stops_at_the_first_error() {
     let sandbox = Sandbox::new();
     let text = "create process p1 -- sleep 1000\n\npause p9\ncreate process p2\n";
     let run = script(&sandbox, "", text).exited(3);
-    assert_eq!(run.stderr, "ipcpipe: stdin:3: there is no process or thread p9; did you mean p1?\n");
+    assert_eq!(run.stderr, "ipcpipe: stdin:3: there is no process, thread or pool p9; did you mean p1?\n");
     assert!(!run.stdout.contains("p2"), "{}", run.stdout);
     let run = script(&sandbox, "-k", text.replace("p2", "p2 -- true")).exited(3);
     assert!(run.stdout.contains("process p2 started"), "{}", run.stdout);

@@ -1,4 +1,4 @@
-//! `create process` and `create thread`.
+//! `create process` and `create thread`; `create pool` is in `pool`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,6 +9,7 @@ use clap::{Subcommand, ValueEnum, ValueHint};
 use ipcpipe::manager::spec::{After, Backoff, GRACE, ProcessSpec, Program, Ready, Restart, TICK, Task, ThreadSpec};
 use ipcpipe::manager::{Command, Name};
 
+use super::pool::PoolArgs;
 use super::{usage, values};
 use crate::units;
 
@@ -19,6 +20,8 @@ pub(crate) enum Create {
     Process(Box<ProcessArgs>),
     /// Create a thread of the manager with a built-in task.
     Thread(ThreadArgs),
+    /// Create a pool of workers, for jobs that are submitted to it.
+    Pool(Box<PoolArgs>),
 }
 
 /// A process as it was typed.
@@ -109,6 +112,7 @@ impl Create {
         match self {
             Self::Process(args) => Ok(Command::CreateProcess(Box::new(args.lower()))),
             Self::Thread(args) => args.lower().map(Command::CreateThread),
+            Self::Pool(args) => args.lower(),
         }
     }
 }

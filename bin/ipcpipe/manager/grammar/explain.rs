@@ -56,7 +56,7 @@ fn remedy(words: &[OsString], error: &clap::Error, verb: &str) -> Option<String>
         (ErrorKind::InvalidValue, "list") if suggestions(error).is_empty() => {
             let value = text(error, ContextKind::InvalidValue)?;
             let one = error.get(ContextKind::InvalidArg).is_some_and(|arg| !arg.to_string().starts_with('-'));
-            one.then(|| format!("list takes process or thread, or nothing; show {value} tells of one"))
+            one.then(|| format!("list takes process, thread, pool or batch, or nothing; show {value} tells of one"))
         }
         _ => None,
     }
@@ -92,7 +92,7 @@ fn sentence(error: &clap::Error, verb: &str) -> String {
         ErrorKind::UnknownArgument => format!("unexpected '{}'", name(ContextKind::InvalidArg)),
         ErrorKind::MissingRequiredArgument => format!("{} is missing", name(ContextKind::InvalidArg)),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => match verb {
-            "create" => "what? Say process or thread, and a name".into(),
+            "create" => "what? Say process, thread or pool, and a name".into(),
             _ => "what? Say a verb, such as list".into(),
         },
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => "help is for a person at a terminal".into(),

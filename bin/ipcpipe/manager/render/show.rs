@@ -56,7 +56,7 @@ pub(crate) fn thread(row: &ThreadRow) -> String {
     ])
 }
 
-fn status(status: &Status) -> String {
+pub(super) fn status(status: &Status) -> String {
     match status {
         Status::Failed { reason } => format!("Failed: {}", one(reason)),
         other => word(other),
@@ -68,7 +68,7 @@ fn tree(number: u32, pids: &[u32]) -> String {
     if pids.is_empty() { number.to_string() } else { format!("{} ({})", processes(number), pids.join(" ")) }
 }
 
-fn block(lines: &[(&str, Option<String>)]) -> String {
+pub(super) fn block(lines: &[(&str, Option<String>)]) -> String {
     lines.iter().filter_map(|(title, text)| Some(format!("{title:12}  {}\n", text.as_ref()?))).collect()
 }
 

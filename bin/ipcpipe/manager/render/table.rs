@@ -1,7 +1,7 @@
 //! The table of `list`. Columns are padded and hold no blanks but the last, so that a person and awk both find their way.
 
 use console::measure_text_width;
-use ipcpipe::manager::protocol::{ProcessRow, ThreadRow};
+use ipcpipe::manager::protocol::{PoolRow, ProcessRow, ThreadRow};
 
 use super::{command, one, units, word};
 
@@ -54,26 +54,48 @@ impl From<&ThreadRow> for Row {
     }
 }
 
+impl From<&PoolRow> for Row {
+    fn from(row: &PoolRow) -> Self {
+        Self([
+            row.id.to_string(),
+            joined(&row.name),
+            "pool".into(),
+            none(),
+            word(&row.status),
+            units::uptime(row.uptime_s).replace(' ', ""),
+            none(),
+            none(),
+            row.replaced.to_string(),
+            super::pools::work(row),
+        ])
+    }
+}
+
 fn none() -> String {
     NONE.into()
 }
 
 /// A name in one word: a blank in it becomes one that does not part columns.
-fn joined(name: &str) -> String {
+pub(super) fn joined(name: &str) -> String {
     one(name).replace(' ', "\u{a0}")
 }
 
 /// The table of `rows` with its titles; the titles alone if there are none.
 pub(crate) fn table(rows: &[Row]) -> String {
-    let titles = Row(TITLES.map(str::to_owned));
-    let all = || [&titles].into_iter().chain(rows);
-    let widths: [usize; COLUMNS] =
-        std::array::from_fn(|at| all().map(|row| measure_text_width(&row.0[at])).max().unwrap_or_default());
-    all().map(|row| padded(row, &widths)).collect()
+    grid(TITLES, RIGHT, &rows.iter().map(|row| row.0.clone()).collect::<Vec<_>>())
 }
 
-fn padded(row: &Row, widths: &[usize; COLUMNS]) -> String {
-    let cells = row.0.iter().zip(widths).zip(RIGHT).map(|((cell, width), right)| {
+/// A table of any number of columns; those that are `right` end where their title ends.
+pub(super) fn grid<const N: usize>(titles: [&str; N], right: [bool; N], rows: &[[String; N]]) -> String {
+    let titles = titles.map(str::to_owned);
+    let all = || [&titles].into_iter().chain(rows);
+    let widths: [usize; N] =
+        std::array::from_fn(|at| all().map(|row| measure_text_width(&row[at])).max().unwrap_or_default());
+    all().map(|row| padded(row, &widths, right)).collect()
+}
+
+fn padded<const N: usize>(row: &[String; N], widths: &[usize; N], right: [bool; N]) -> String {
+    let cells = row.iter().zip(widths).zip(right).map(|((cell, width), right)| {
         let blanks = " ".repeat(width - measure_text_width(cell));
         if right { format!("{blanks}{cell}") } else { format!("{cell}{blanks}") }
     });

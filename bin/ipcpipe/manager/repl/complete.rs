@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::ValueHint;
+use ipcpipe::manager::Kind;
 use ipcpipe::sys::signal;
 
 use crate::manager::prompt::editor::Completion;
@@ -12,7 +13,7 @@ use crate::manager::words::quote;
 use crate::manager::{grammar, help};
 
 /// Words that pick one kind of target.
-const NOUNS: [&str; 3] = ["process", "thread", "all"];
+const NOUNS: [&str; 4] = ["process", "thread", "pool", "all"];
 
 /// What can stand behind the name of what a process comes after.
 const CONDITIONS: [&str; 3] = ["started", "ready", "ok"];
@@ -27,7 +28,7 @@ const PROBES: [&str; 4] = ["exec:", "log:", "notify", "tcp:"];
 const LAST_WITH_NAME: i32 = 31;
 
 /// What could go on from `text`; `names` asks the manager and is called only if it matters.
-pub(crate) fn complete(text: &str, names: &mut dyn FnMut() -> Vec<String>) -> Completion {
+pub(crate) fn complete(text: &str, names: &mut dyn FnMut() -> Vec<(Kind, String)>) -> Completion {
     let command = text.rfind([';', '\n']).map_or(0, |at| at + 1);
     let start = text[command..].rfind([' ', '\t']).map_or(command, |at| command + at + 1);
     let before: Vec<&str> = text[command..start].split_whitespace().collect();
@@ -39,7 +40,7 @@ pub(crate) fn complete(text: &str, names: &mut dyn FnMut() -> Vec<String>) -> Co
     Completion { start, candidates }
 }
 
-fn candidates(before: &[&str], typed: &str, names: &mut dyn FnMut() -> Vec<String>) -> Vec<String> {
+fn candidates(before: &[&str], typed: &str, names: &mut dyn FnMut() -> Vec<(Kind, String)>) -> Vec<String> {
     let definition = grammar::definition();
     let (command, rest) = descend(&definition, before);
     if command.has_subcommands() {
@@ -89,7 +90,7 @@ fn options(command: &clap::Command) -> Vec<String> {
 }
 
 /// What an argument can be.
-fn values(argument: &clap::Arg, typed: &str, names: &mut dyn FnMut() -> Vec<String>) -> Vec<String> {
+fn values(argument: &clap::Arg, typed: &str, names: &mut dyn FnMut() -> Vec<(Kind, String)>) -> Vec<String> {
     let possible = argument.get_possible_values();
     if !possible.is_empty() {
         return possible.iter().map(|value| value.get_name().to_owned()).collect();
@@ -97,12 +98,17 @@ fn values(argument: &clap::Arg, typed: &str, names: &mut dyn FnMut() -> Vec<Stri
     if matches!(argument.get_value_hint(), ValueHint::FilePath | ValueHint::DirPath) {
         return files(typed);
     }
-    let mut quoted = || names().iter().map(|name| quote(OsStr::new(name))).collect::<Vec<_>>();
+    let mut of_kind = |kind: Option<Kind>| {
+        let fitting = names().into_iter().filter(|(it, _)| kind.is_none_or(|kind| *it == kind));
+        fitting.map(|(_, name)| quote(OsStr::new(&name))).collect::<Vec<_>>()
+    };
+    let mut quoted = || of_kind(None);
     match argument.get_id().as_str() {
         "after" => match typed.split_once(':') {
             Some((name, _)) => CONDITIONS.map(|condition| format!("{name}:{condition}")).to_vec(),
             None => quoted(),
         },
+        "pool" | "pools" => of_kind(Some(Kind::Pool)),
         "signal" | "stop_signal" => signals(typed),
         "restart" => POLICIES.map(str::to_owned).to_vec(),
         "ready" => PROBES.map(str::to_owned).to_vec(),
@@ -135,17 +141,24 @@ fn files(typed: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn live() -> Vec<(Kind, String)> {
+        vec![(Kind::Process, "web".into()), (Kind::Thread, "p1".into()), (Kind::Pool, "sums".into())]
+    }
+
     fn after(text: &str) -> Vec<String> {
-        complete(text, &mut || vec!["web".into(), "p1".into()]).candidates
+        complete(text, &mut live).candidates
     }
 
     #[test]
     fn every_place_has_its_words() {
-        assert_eq!(after("res"), ["restart", "resume"]);
-        assert_eq!(after("create "), ["process", "thread"]);
+        assert_eq!(after("res"), ["resize", "restart", "results", "resume"]);
+        assert_eq!(after("create "), ["pool", "process", "thread"]);
+        assert_eq!([after("submit "), after("cancel s"), after("resize ")], [["sums"]; 3]);
+        assert_eq!(after("create pool x --task p"), ["primes"]);
+        assert_eq!(after("results sums --order "), ["done", "input"]);
         assert_eq!(after("pause w"), ["web"]);
-        assert_eq!(after("pause "), ["all", "p1", "process", "thread", "web"]);
-        assert_eq!(after("list; pause p"), ["p1", "process"]);
+        assert_eq!(after("pause "), ["all", "p1", "pool", "process", "sums", "thread", "web"]);
+        assert_eq!(after("list; pause p"), ["p1", "pool", "process"]);
         assert_eq!(after("terminate p1 --g"), ["--grace"]);
         assert_eq!(after("create thread t --task p"), ["primes"]);
         assert_eq!(after("create process x --after w"), ["web"]);
@@ -159,6 +172,6 @@ mod tests {
         assert_eq!(after("create process x -- bin/ipcpipe/manager/prompt/k"), ["bin/ipcpipe/manager/prompt/keys.rs"]);
         assert_eq!(after("create process x --cwd bi"), ["bin/"]);
         assert!(after("frobnicate x").is_empty() && after("names").is_empty());
-        assert_eq!(complete("pause we", &mut || vec!["web".into()]).start, 6);
+        assert_eq!(complete("pause we", &mut live).start, 6);
     }
 }

@@ -1,0 +1,65 @@
+//! What an owner with a queue of its own needs of a [`Runner`]: to call off one job, and to hold all of them for a while.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::outcome::End;
+use super::runner::Runner;
+use crate::Error;
+
+impl Runner {
+    /// Has all jobs from now on run in `directory`.
+    pub fn run_in(&mut self, directory: PathBuf) {
+        self.directory = Some(directory);
+    }
+
+    /// The numbers of the jobs that run, each with the process id of its first process, which is that of its group too.
+    pub fn jobs(&self) -> impl Iterator<Item = (u64, u32)> {
+        self.slots.iter().flatten().map(|slot| (slot.running.job.seq, slot.running.pid()))
+    }
+
+    /// Calls off job number `seq` alone: one that runs is ended as by [`cancel`](Self::cancel), or at once if `hard`.
+    pub fn cancel_job(&mut self, seq: u64, now: Instant, hard: bool) {
+        if let Some(at) = self.queue.iter().position(|waiting| waiting.job.seq == seq)
+            && let Some(waiting) = self.queue.remove(at)
+        {
+            return self.unstarted(waiting.job, 0, waiting.attempts, End::Cancelled);
+        }
+        for at in 0..self.slots.len() {
+            if let Some(slot) = self.slots[at].as_mut().filter(|slot| slot.running.job.seq == seq) {
+                slot.running.cancel(now, hard);
+                self.set_timer(at);
+            }
+        }
+    }
+
+    /// Stops the process group of every job (SIGSTOP). Until [`resume`](Self::resume) no other is started, and the time of
+    /// jobs stands still.
+    pub fn pause(&mut self, now: Instant) {
+        if !self.is_paused {
+            self.is_paused = true;
+            self.for_each_slot(|running| running.pause(now));
+        }
+    }
+
+    /// Has all jobs go on.
+    ///
+    /// # Errors
+    /// The system's, if it has no room even for one job.
+    pub fn resume(&mut self, now: Instant) -> Result<(), Error> {
+        if self.is_paused {
+            self.is_paused = false;
+            self.for_each_slot(|running| running.resume(now));
+        }
+        self.fill(now)
+    }
+
+    fn for_each_slot(&mut self, act: impl Fn(&mut super::running::Running)) {
+        for at in 0..self.slots.len() {
+            if let Some(slot) = &mut self.slots[at] {
+                act(&mut slot.running);
+                self.set_timer(at);
+            }
+        }
+    }
+}
