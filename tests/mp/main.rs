@@ -1,5 +1,6 @@
 //! `ipcpipe::mp` with real processes: this test program starts itself as its own children.
 
+mod chaos;
 mod controller;
 mod examples;
 mod joinable_queue;
