@@ -31,6 +31,18 @@ impl Builtin {
         }
     }
 
+    /// Runs it here.
+    ///
+    /// # Errors
+    /// For text that is no argument of it, or has no result.
+    pub fn run(self, text: String) -> Result<String, String> {
+        match self {
+            Self::Primes => primes(text),
+            Self::Sum => sum(text),
+            Self::Div => div(text),
+        }
+    }
+
     /// What another process can be asked to run.
     #[must_use]
     pub fn task(self) -> Task<(String,), Result<String, String>> {

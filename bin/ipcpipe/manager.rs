@@ -13,6 +13,7 @@
 //! `wait` passes on the exit status of the first target that ended badly, or 128 and its signal.
 
 mod attach;
+mod bench;
 mod count;
 mod demo;
 pub(crate) mod grammar;
@@ -114,6 +115,7 @@ fn on(surface: &Surface, args: &ManagerArgs) -> Result<Status, Error> {
         Surface::Logd(args) => logd::run(args),
         Surface::Job(job) => job::run(job),
         Surface::Guard => job::guard(),
+        Surface::Task { task, input } => Ok(job::task(*task, input)),
         Surface::Performer(performer) => Ok(demo::perform(performer)),
         Surface::Counter(counter) => count::be_worker(counter),
         Surface::Verb(words) => oneshot::run(words, options),

@@ -7,6 +7,7 @@
   contender  how each kind of process manager is started and told what to do
   supervisor supervisord: finding or installing it, its configuration, its XML-RPC
   count      the job `count`, whose peers are peers/count.py, peers/touch.py and peers/touch.rs
+  mp         the job `mp`, whose Python peer is peers/mp.py
   texts      the texts that are counted, and what is in them
   measured   one process from its start to its end: time, CPU time, peak memory
 """

@@ -6,9 +6,10 @@ use serde_json::Value;
 use crate::sandbox::{Finished, Running, Sandbox, wait_for};
 
 /// All demos, as issue and lessons name them.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "process-shm",
     "process-queue",
+    "joinable-queue",
     "thread-list",
     "thread-queue",
     "pipe",
@@ -94,6 +95,17 @@ fn d9_demo_spawn() {
 fn d4_demo_kill() {
     let killed = ["after 100 ms Process-1 is alive: true", "alive: false", "was killed by SIGTERM"];
     says("kill", &killed, "a process that would run for ever is gone");
+}
+
+#[test]
+fn d2_demo_joinable_queue() {
+    let said = [
+        "168 primes below 1000, the largest is Some(997)",
+        "550 primes below 4000",
+        "all tasks are done, 0 unfinished",
+    ];
+    let result = "4 tasks done by 2 processes, though a third one died with one of them";
+    says("joinable-queue", &said, result);
 }
 
 #[test]

@@ -49,6 +49,7 @@ fn examples_of_processes() {
 #[test]
 fn examples_of_connections() {
     prints("queue", &["(\"Process-", ", 81)]"]);
+    prints("joinable_queue", &["0 unfinished, 10 results", "total 220"]);
     prints("pipe", &["something to read already: false", "three: 5", "a word with blanks: 18"]);
 }
 

@@ -2,6 +2,7 @@
 
 mod controller;
 mod examples;
+mod joinable_queue;
 mod memory;
 mod objects;
 mod pool;

@@ -55,6 +55,7 @@ demos! {
     "struct" struct_ "fields of a struct go to another process, and a method runs there",
     "process-shm" process_shm "a child adds 1 to ten numbers in shared memory",
     "process-queue" process_queue "one process puts messages into a queue, another gets them",
+    "joinable-queue" joinable_queue "processes work off tasks, and one is killed in the middle of its task",
     "thread-list" thread_list "two threads append to one list",
     "thread-queue" thread_queue "one thread sends messages, another receives them",
     "pipe" pipe "parent and child send each other values of two types",

@@ -4,6 +4,7 @@
 //! A verb with its options is defined once, for parsing, help and completion; [`parse`] lowers it to what a manager
 //! understands.
 
+mod bench;
 mod count;
 mod create;
 mod demo;
@@ -24,6 +25,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use ipcpipe::manager::protocol::{Code, Refusal};
 use ipcpipe::manager::{Command, Kind, Selector, Targets};
 
+pub(crate) use self::bench::BenchArgs;
 pub(crate) use self::count::{Chart, CountArgs, Mode, Sample, Sort};
 use self::create::Create;
 pub(crate) use self::demo::DemoArgs;
@@ -194,6 +196,9 @@ pub(crate) enum Verb {
     /// Show a technique of multiprocessing at work; done here, without a manager.
     #[command(after_help = demo::NOTES)]
     Demo(DemoArgs),
+    /// Measure what processes, queues, pools and locks cost on this machine; done here, without a manager.
+    #[command(after_help = bench::NOTES)]
+    Bench(BenchArgs),
     /// Carry out a command and print how long it took.
     Time {
         /// The command.
@@ -341,6 +346,9 @@ impl Verb {
             }
             Self::Demo(_) => {
                 return Err(usage("demos are for the client to run: 'ipcpipe manager demo' runs without a manager"));
+            }
+            Self::Bench(_) => {
+                return Err(usage("demos are for the client to run: 'ipcpipe manager bench' runs without a manager"));
             }
             Self::Help { .. } | Self::Save { .. } | Self::Source { .. } | Self::Time { .. } | Self::Detach => {
                 return Err(usage("this is for the client to do, and a manager cannot"));

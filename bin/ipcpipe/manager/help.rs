@@ -13,7 +13,7 @@ pub(crate) const GROUPS: [(&str, &[&str]); 8] = [
     ("Drive", &["kill", "restart", "signal"]),
     ("Look", &["show", "why", "events"]),
     ("Keep", &["save", "source", "forget"]),
-    ("Measure", &["time"]),
+    ("Measure", &["time", "bench"]),
     ("End", &["detach", "clear", "exit"]),
     ("Local", &["count", "map", "demo"]),
 ];

@@ -1,14 +1,15 @@
 //! The processes that a manager makes of this program: the built-in job, which writes a line, pauses, and so on for ever;
-//! and the guard.
+//! the jobs of `map --task`; and the guard.
 
 use std::io::{self, ErrorKind, Write};
 use std::thread;
 use std::time::Duration;
 
-use ipcpipe::Error;
 use ipcpipe::manager::guard::run_guard;
 use ipcpipe::manager::thread::tick_lines;
 use ipcpipe::sys::process;
+use ipcpipe::tasks::Builtin;
+use ipcpipe::{Error, OneLine};
 
 use super::Status;
 use super::options::JobArgs;
@@ -33,6 +34,20 @@ fn tick(every: Duration) -> io::Result<()> {
         thread::sleep(every);
     }
     Ok(())
+}
+
+/// Runs a task that comes with the program, and prints its result.
+pub(crate) fn task(task: Builtin, input: &str) -> Status {
+    match task.run(input.to_owned()) {
+        Ok(result) => {
+            println!("{result}");
+            Status::DONE
+        }
+        Err(why) => {
+            eprintln!("ipcpipe: {} {}: {why}", task.name(), OneLine::text(input));
+            Status::FAILED
+        }
+    }
 }
 
 /// Guards the daemons of the manager at the other end of stdin.

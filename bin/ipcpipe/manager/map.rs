@@ -38,7 +38,7 @@ pub(crate) fn run(args: &MapArgs, options: &Options, place: Option<&str>) -> Res
     let (template, words) = match args.command(is_json(options)) {
         Ok(command) => command,
         Err(error) => {
-            say(place, format!("map: {error}"));
+            say(place, format!("map: {}", error.to_string().trim_start_matches("error: ").trim_end()));
             return Ok(Ended { status: Status::USAGE, stopped_by: None });
         }
     };

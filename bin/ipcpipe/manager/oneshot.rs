@@ -9,7 +9,7 @@ use ipcpipe::manager::client::Client;
 use super::count::Ended;
 use super::grammar::{self, Line, Options, Verb};
 use super::session::{self, Lost, Session};
-use super::{Status, count, demo, help, host, map, options};
+use super::{Status, bench, count, demo, help, host, map, options};
 
 /// Carries out the command that `words` are.
 pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> {
@@ -32,6 +32,7 @@ pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> 
         Verb::Count(args) => Ok(here(count::run(&args, &options, None))),
         Verb::Map(args) => Ok(here(map::run(&args, &options, None))),
         Verb::Demo(args) => Ok(here(demo::run(&args, &options, None))),
+        Verb::Bench(args) => Ok(here(bench::run(&args, &options, None))),
         Verb::Help { words } => Ok(super::settle(help::print(&words), None)),
         Verb::Names => Ok(names(words, &options)),
         Verb::Detach => {

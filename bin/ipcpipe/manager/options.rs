@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueHint};
 use ipcpipe::manager::Sink;
+use ipcpipe::tasks::Builtin;
 
 use super::count::CounterArgs;
 use super::demo::PerformerArgs;
@@ -70,6 +71,16 @@ pub(crate) enum Surface {
     /// Be a worker of a count.
     #[command(hide = true)]
     Counter(Box<CounterArgs>),
+    /// Be a job of 'map --task'.
+    #[command(hide = true)]
+    Task {
+        /// Which task.
+        #[arg(value_parser = task)]
+        task: Builtin,
+        /// Its argument.
+        #[arg(allow_hyphen_values = true)]
+        input: String,
+    },
     /// Be a demo.
     #[command(hide = true)]
     Performer(PerformerArgs),
@@ -115,6 +126,12 @@ pub(crate) struct JobArgs {
     /// Time from one line to the next.
     #[arg(long, value_parser = units::duration, default_value = "1s")]
     pub(crate) every: Duration,
+}
+
+/// A task that comes with the program, by its name.
+pub(crate) fn task(name: &str) -> Result<Builtin, String> {
+    let names = || Builtin::ALL.map(Builtin::name).join(", ");
+    Builtin::ALL.into_iter().find(|task| task.name() == name).ok_or_else(|| format!("the tasks are {}", names()))
 }
 
 /// `command` with the surfaces among its subcommands.

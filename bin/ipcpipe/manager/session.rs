@@ -20,7 +20,7 @@ use super::count::Ended;
 use super::grammar::{self, Form, Options, Verb};
 use super::script::{self, Place};
 use super::view::{Shape, View, write};
-use super::{Status, count, demo, help, map};
+use super::{Status, bench, count, demo, help, map};
 
 /// How deep files of commands may include each other.
 const DEPTH: usize = 16;
@@ -112,6 +112,7 @@ impl Session {
             Verb::Count(args) => self.here(place, |place| count::run(&args, &options, place)),
             Verb::Map(args) => self.here(place, |place| map::run(&args, &options, place)),
             Verb::Demo(args) => self.here(place, |place| demo::run(&args, &options, place)),
+            Verb::Bench(args) => self.here(place, |place| bench::run(&args, &options, place)),
             Verb::Help { words } => help::print(&words),
             Verb::Source { file } => self.source(&file, &options, place),
             Verb::Save { file: Some(file) } => self.save(&file, &options, place),

@@ -5,7 +5,12 @@
 
 mod bell;
 mod codec;
+mod holder;
+mod item;
+mod joinable;
+mod ledger;
 mod ring;
+mod table;
 
 use std::fmt;
 use std::iter::FusedIterator;
@@ -18,6 +23,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::mp::{Error, Result, wire};
 use crate::sys::shared::deadline_in;
+
+pub use item::QueueItem;
+pub use joinable::{JoinableIter, JoinableQueue};
 
 use codec::encoded;
 use ring::{Bytes, Ring};
@@ -294,8 +302,8 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Panics
     /// Where [`get`](Self::get) gives an error other than [`Error::Closed`]: the type does not read what it wrote, or there is
     /// no memory for a long item. To treat that as a value, call `get`.
-    pub fn iter(&self) -> Iter<'_, T> {
-        Iter(self)
+    pub fn iter(&self) -> QueueIter<'_, T> {
+        QueueIter(self)
     }
 }
 
@@ -323,9 +331,9 @@ fn unless_closed<T>(got: Result<T>) -> Option<T> {
 
 /// The items of a [`Queue`] until it is closed; see [`Queue::iter`].
 #[derive(Debug)]
-pub struct Iter<'a, T>(&'a Queue<T>);
+pub struct QueueIter<'a, T>(&'a Queue<T>);
 
-impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
+impl<T: DeserializeOwned> Iterator for QueueIter<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
@@ -333,13 +341,13 @@ impl<T: DeserializeOwned> Iterator for Iter<'_, T> {
     }
 }
 
-impl<T: DeserializeOwned> FusedIterator for Iter<'_, T> {}
+impl<T: DeserializeOwned> FusedIterator for QueueIter<'_, T> {}
 
 impl<'a, T: DeserializeOwned> IntoIterator for &'a Queue<T> {
     type Item = T;
-    type IntoIter = Iter<'a, T>;
+    type IntoIter = QueueIter<'a, T>;
 
-    fn into_iter(self) -> Iter<'a, T> {
+    fn into_iter(self) -> QueueIter<'a, T> {
         self.iter()
     }
 }

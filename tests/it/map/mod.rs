@@ -127,6 +127,20 @@ fn standard_input_is_read_as_jobs_need_it() {
 }
 
 #[test]
+fn d1_e16_tasks_come_with_the_program() {
+    let sandbox = Sandbox::new();
+    let run = fed(&sandbox, ["--order", "input", "--task", "primes", "10", "100"], b"").exited(0);
+    let lines: Vec<_> = run.stdout.lines().map(|line| line.split(';').next().unwrap()).collect();
+    assert_eq!(lines, ["4 primes up to 10, largest 7", "25 primes up to 100, largest 97"]);
+    let lines = fed(&sandbox, ["--tag", "-w", "1", "--task", "sum"], b"3\n100\n").exited(0).stdout;
+    assert_eq!(lines, "3\t6\n100\t5050\n");
+    let run = fed(&sandbox, ["-w", "1", "--task", "div", "4,2", "1,0"], b"").exited(1);
+    assert_eq!(run.stdout, "Quotient is 2.\n");
+    run.said("div 1,0: division by zero").said("1 of 2 jobs failed");
+    fed(&sandbox, ["--task", "tea"], b"").exited(2).said("map: the tasks are primes, sum, div");
+}
+
+#[test]
 fn the_status_tells_of_failures() {
     let sandbox = Sandbox::new();
     let run = |args: &[&str], input: &str| fed(&sandbox, args, input.as_bytes());
@@ -178,7 +192,7 @@ fn programs_get_an_object_for_each_job_and_the_totals() {
     let sandbox = Sandbox::new();
     let script = "echo out; echo err >&2; case $1 in k) kill -9 $$;; *) exit $1;; esac";
     let args = ["-w", "1", "--format", "json", "--", "sh", "-c", script, "sh", "{}", ":::", "0", "5", "k"];
-    let run = fed(&sandbox, args, b"").exited(2);
+    let run = fed(&sandbox, args, b"").exited(1);
     assert_eq!(run.stderr, "");
     let objects = objects(&run);
     let keys = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();

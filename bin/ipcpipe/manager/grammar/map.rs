@@ -10,6 +10,7 @@ use ipcpipe::jobs::{Runner, Template};
 use ipcpipe::manager::spec::GRACE;
 
 use super::usage;
+use crate::manager::options;
 use crate::units;
 
 /// What stands between the command and its inputs.
@@ -17,6 +18,7 @@ const INPUTS: &str = ":::";
 
 /// What stands under the options.
 pub(super) const NOTES: &str = "\
+Built-in tasks need no command: ipcpipe manager map --task primes 1000 2000 3000
 Inputs are the lines of standard input, also empty ones, which -r skips; behind ':::' they are words:
   ls *.txt | ipcpipe manager map -- gzip -k {}      ipcpipe manager map -w 4 -- gzip -k {} ::: *.txt
 '{}' stands for the input anywhere in a word; without one the input is the last argument. No shell reads the command: for a
@@ -33,8 +35,12 @@ end. The job log has the columns of GNU parallel; a job is in it when its output
 #[derive(Debug, clap::Args)]
 pub(crate) struct MapArgs {
     /// The command, '{}' in it for the input; and ':::' behind it for the inputs, if they are not on standard input.
-    #[arg(value_name = "COMMAND", last = true, required = true, value_hint = ValueHint::CommandWithArguments)]
+    #[arg(value_name = "COMMAND", last = true, required_unless_present = "task", conflicts_with = "task")]
+    #[arg(value_hint = ValueHint::CommandWithArguments)]
     words: Vec<OsString>,
+    /// Run a task that comes with the program instead of a command, primes, sum or div (A,B), for these inputs or for lines.
+    #[arg(long, num_args = 1.., value_names = ["TASK", "INPUT"])]
+    task: Vec<OsString>,
     /// Jobs at once; auto is one for each CPU.
     #[arg(short, long, value_name = "N|auto", default_value = "auto", value_parser = workers)]
     pub(crate) workers: Workers,
@@ -95,6 +101,9 @@ impl MapArgs {
         if self.ungroup && json {
             return Err(usage("with --ungroup jobs would write between the objects of --format json"));
         }
+        if let [task, inputs @ ..] = &self.task[..] {
+            return self.job_of(&task.to_string_lossy(), inputs);
+        }
         let mut parts = self.words.split(|word| word == INPUTS);
         let command = parts.next().unwrap_or_default();
         let inputs = parts.next().map(<[OsString]>::to_vec);
@@ -106,6 +115,20 @@ impl MapArgs {
         }
         let template = Template::new(command.iter().cloned());
         template.map(|template| (template, inputs)).ok_or_else(|| usage("put a command before ':::'"))
+    }
+}
+
+impl MapArgs {
+    /// The command that runs a task, and its inputs if they are among the words.
+    fn job_of(&self, task: &str, inputs: &[OsString]) -> Result<(Template, Option<Vec<OsString>>), clap::Error> {
+        let task = options::task(task).map_err(|why| usage(&why))?;
+        if !inputs.is_empty() && (self.arg_file.is_some() || self.null) {
+            return Err(usage("inputs stand behind the task, or they come from a file or standard input; not both"));
+        }
+        // The path of this program would miss it if it was moved since it was started.
+        let words = ["/proc/self/exe", "manager", "task", task.name(), "--", "{}"].map(OsString::from);
+        let inputs = Some(inputs.to_vec()).filter(|inputs| !inputs.is_empty());
+        Template::new(words).map(|template| (template, inputs)).ok_or_else(|| usage("there is no such task"))
     }
 }
 
