@@ -54,6 +54,9 @@ impl Builtin {
     }
 }
 
+/// The largest number up to which primes are looked for: nobody would wait for more, and it bounds the memory.
+const MOST: u64 = 1_000_000_000_000;
+
 /// Numbers whose primes are looked for at a time, so that the memory does not grow with them.
 const WINDOW: u64 = 1 << 16;
 
@@ -61,10 +64,13 @@ const WINDOW: u64 = 1 << 16;
 /// `sqrt(i) * sin(i) * cos(i) * ln(i + 1)` for all numbers i up to it.
 ///
 /// # Errors
-/// For text that is no number.
+/// For text that is no number up to 10^12.
 #[allow(clippy::needless_pass_by_value, reason = "a task owns its arguments")]
 pub fn primes(text: String) -> Result<String, String> {
     let size = number(&text)?;
+    if size > MOST {
+        return Err(format!("expected a number from 0 to {MOST} and got {size}"));
+    }
     let (count, largest) = count_primes(size);
     let term = |i: u64| (i as f64).sqrt() * (i as f64).sin() * (i as f64).cos() * (i as f64 + 1.0).ln();
     let sum: f64 = (1..=size).map(term).sum();
@@ -183,6 +189,7 @@ mod tests {
             assert!(sum(text.into()).unwrap_err().starts_with("expected a number from 0 to "), "{text}");
             assert!(primes(text.into()).is_err(), "{text}");
         }
+        assert!(primes("18446744073709551615".into()).unwrap_err().contains("from 0 to 1000000000000"));
         for text in ["", "4", "4,2,1", "a,b", "4;2"] {
             assert!(div(text.into()).unwrap_err().starts_with("expected two numbers such as 4,2"), "{text}");
         }

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::time::Instant;
 
 use crate::manager::protocol::{BatchRow, BatchState, JobEnd, JobResult, Reason};
+use crate::manager::word::Word;
 
 /// The order in which the results of a batch are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,9 @@ pub enum Order {
 /// The most jobs of a pool that are pending or whose results are kept: a bound for the memory of the manager.
 pub(crate) const MOST_JOBS: usize = 1_000_000;
 
+/// Bytes of results that a pool keeps. What comes after them is counted and dropped.
+const MOST_BYTES: u64 = 256 << 20;
+
 /// All batches of one pool that were not popped.
 #[derive(Debug, Default)]
 pub(crate) struct Batches {
@@ -28,6 +32,8 @@ pub(crate) struct Batches {
     finished: u64,
     jobs: usize,
     pending: usize,
+    /// Bytes of results that are kept.
+    bytes: u64,
 }
 
 /// Jobs that were submitted together.
@@ -39,6 +45,7 @@ pub(crate) struct Batch {
     failed: u64,
     cancelled: u64,
     single: bool,
+    bytes: u64,
     /// The client that has more jobs for it.
     open_by: Option<u64>,
     submitted: Instant,
@@ -58,8 +65,17 @@ impl Batches {
         let number = self.next;
         self.next += 1;
         let (jobs, order) = (Vec::new(), Vec::new());
-        let batch =
-            Batch { jobs, order, failed: 0, cancelled: 0, single, open_by: None, submitted: now, finished: None };
+        let batch = Batch {
+            jobs,
+            order,
+            failed: 0,
+            cancelled: 0,
+            single,
+            bytes: 0,
+            open_by: None,
+            submitted: now,
+            finished: None,
+        };
         self.all.insert(number, batch);
         number
     }
@@ -87,10 +103,17 @@ impl Batches {
     }
 
     /// Notes the end of a job; answers true if it is the last of its batch.
-    pub(crate) fn end(&mut self, number: u64, job: usize, end: JobEnd, now: Instant) -> bool {
+    pub(crate) fn end(&mut self, number: u64, job: usize, mut end: JobEnd, now: Instant) -> bool {
         let Some(batch) = self.all.get_mut(&number) else { return false };
         let Some(slot) = batch.jobs.get_mut(job).filter(|slot| slot.end.is_none()) else { return false };
         self.pending -= 1;
+        let bytes = size(&end.value) + size(&end.stderr);
+        if self.bytes + bytes > MOST_BYTES {
+            end = JobEnd { value: None, stderr: None, dropped: end.dropped + bytes, ..end };
+        } else {
+            self.bytes += bytes;
+            batch.bytes += bytes;
+        }
         batch.failed += u64::from(!end.ok);
         batch.cancelled += u64::from(end.reason == Some(Reason::Cancelled));
         slot.end = Some(Box::new(end));
@@ -130,6 +153,7 @@ impl Batches {
             && let Some(batch) = self.all.remove(&number)
         {
             self.jobs -= batch.jobs.len();
+            self.bytes -= batch.bytes;
         }
     }
 
@@ -228,6 +252,14 @@ impl Batch {
     }
 }
 
+fn size(output: &Option<Word>) -> u64 {
+    match output {
+        None => 0,
+        Some(Word::Text(text)) => text.len() as u64,
+        Some(Word::Bytes(bytes)) => bytes.len() as u64,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +291,22 @@ mod tests {
         assert_eq!((jobs(Order::Input), jobs(Order::Done), batch.failed()), ([0, 1], [1, 0], 1));
         batches.pop(1);
         assert_eq!((batches.first_done(&numbers), batches.done(), batches.pending()), (Some(0), (2, 0), 0));
+    }
+
+    #[test]
+    fn results_that_are_too_much_are_counted_and_dropped() {
+        let now = Instant::now();
+        let mut batches = Batches::default();
+        let number = batches.begin(false, now);
+        batches.add(number, args(300), None);
+        let mebibyte = || JobEnd { ok: true, value: Some(Word::Text("x".repeat(1 << 20))), ..JobEnd::default() };
+        for job in 0..300 {
+            batches.end(number, job, mebibyte(), now);
+        }
+        let end = |job| batches.get(number).unwrap().result("p", number, job, Order::Input).unwrap().end;
+        assert_eq!((end(255).dropped, end(256).dropped, end(256).value), (0, 1 << 20, None));
+        batches.pop(number);
+        assert_eq!((batches.bytes, batches.jobs), (0, 0));
     }
 
     #[test]

@@ -212,3 +212,31 @@ pub(super) fn why(error: &mp::Error) -> String {
 pub(super) fn cancelled() -> JobEnd {
     end(Err(mp::Error::Cancelled), None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn e7_every_failure_is_told_with_its_reason_and_its_worker() {
+        let worker = || mp::Worker { name: "w-1".into(), pid: 7 };
+        let panic = mp::Panic { message: "oh".into(), location: "src/x.rs:1:2".into(), backtrace: String::new() };
+        for (error, reason, says) in [
+            (mp::Error::Panicked(worker(), Box::new(panic)), Reason::Panicked, "panicked at src/x.rs:1:2: oh"),
+            (mp::Error::Exited(worker(), 3), Reason::Exited, "exited with 3 before it had answered"),
+            (mp::Error::Signalled(worker(), 9), Reason::Signalled, "was ended by SIGKILL"),
+            (mp::Error::TimedOut, Reason::TimedOut, "took too long"),
+            (mp::Error::Cancelled, Reason::Cancelled, "was cancelled"),
+        ] {
+            let told = end(Err(error), Some(row(worker())));
+            assert_eq!((told.ok, told.reason, told.error.as_deref()), (false, Some(reason), Some(says)));
+            assert_eq!((told.worker.as_deref(), told.pid), (Some("w-1"), Some(7)));
+        }
+        let told = end(Ok(Err("division by zero".into())), None);
+        assert_eq!(
+            (told.reason, told.error.as_deref(), told.worker),
+            (Some(Reason::Error), Some("division by zero"), None)
+        );
+        assert!(end(Ok(Ok("2".into())), None).ok);
+    }
+}

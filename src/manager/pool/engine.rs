@@ -29,6 +29,8 @@ pub(super) enum News {
 pub(super) enum Engine {
     Tasks(Box<TaskEngine>),
     Commands(Box<CommandEngine>),
+    /// Nobody works any more, and nothing is held for it.
+    Ended,
 }
 
 impl Engine {
@@ -36,6 +38,7 @@ impl Engine {
         match self {
             Self::Tasks(tasks) => tasks.watch(each),
             Self::Commands(commands) => each(commands.fd()),
+            Self::Ended => {}
         }
     }
 
@@ -43,6 +46,7 @@ impl Engine {
         match self {
             Self::Tasks(tasks) => tasks.deadline(),
             Self::Commands(commands) => commands.deadline(),
+            Self::Ended => None,
         }
     }
 
@@ -51,6 +55,7 @@ impl Engine {
         match self {
             Self::Tasks(tasks) => tasks.turn(now, &mut news),
             Self::Commands(commands) => commands.turn(now, &mut news),
+            Self::Ended => {}
         }
         news
     }
@@ -59,6 +64,7 @@ impl Engine {
         match self {
             Self::Tasks(tasks) => tasks.cancel(batch),
             Self::Commands(commands) => commands.cancel(batch, now),
+            Self::Ended => {}
         }
     }
 
@@ -66,6 +72,7 @@ impl Engine {
         match self {
             Self::Tasks(tasks) => tasks.pause(now),
             Self::Commands(commands) => commands.pause(now),
+            Self::Ended => {}
         }
     }
 
@@ -73,6 +80,7 @@ impl Engine {
         match self {
             Self::Tasks(tasks) => tasks.resume(now),
             Self::Commands(commands) => commands.resume(now),
+            Self::Ended => {}
         }
     }
 
@@ -81,6 +89,7 @@ impl Engine {
         match self {
             Self::Tasks(tasks) => tasks.is_still(),
             Self::Commands(commands) => commands.is_still(),
+            Self::Ended => true,
         }
     }
 
@@ -89,6 +98,7 @@ impl Engine {
         match self {
             Self::Tasks(tasks) => tasks.stop(),
             Self::Commands(commands) => commands.stop(now, hard),
+            Self::Ended => {}
         }
     }
 
@@ -97,6 +107,7 @@ impl Engine {
         match self {
             Self::Tasks(tasks) => tasks.is_over(),
             Self::Commands(commands) => commands.is_over(),
+            Self::Ended => true,
         }
     }
 
@@ -105,6 +116,7 @@ impl Engine {
         match self {
             Self::Tasks(tasks) => tasks.crew().collect(),
             Self::Commands(commands) => commands.crew(),
+            Self::Ended => Vec::new(),
         }
     }
 }

@@ -168,6 +168,8 @@ impl Pool {
         let first = self.batches.add(number, args.clone(), open_by);
         match &mut self.engine {
             Engine::Commands(commands) => commands.submit(number, first, args, single),
+            // Who is not live was refused them.
+            Engine::Ended => {}
             Engine::Tasks(tasks) => {
                 // That all are text was looked at before anything was noted.
                 let texts: Vec<String> = args.into_iter().filter_map(|arg| arg.into_string().ok()).collect();
@@ -208,6 +210,7 @@ impl Pool {
         match &mut self.engine {
             Engine::Tasks(tasks) => tasks.resize(workers),
             Engine::Commands(commands) => commands.resize(workers),
+            Engine::Ended => {}
         }
         let number = workers.get();
         let noun = if number == 1 { "worker" } else { "workers" };

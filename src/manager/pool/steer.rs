@@ -27,7 +27,8 @@ impl Pool {
         }
         self.engine.resume(cx.now);
         self.look_at = None;
-        self.turn_to(cx, Status::Running, Level::Info, "resumed", &format!("resumed by {asker}"));
+        let status = if cx.ending { Status::Closing } else { Status::Running };
+        self.turn_to(cx, status, Level::Info, "resumed", &format!("resumed by {asker}"));
     }
 
     /// Ends it: what is not done is cancelled. Commands have their grace unless it is `hard`. False if it has ended already.
@@ -106,5 +107,7 @@ impl Pool {
         if let Engine::Commands(commands) = &self.engine {
             cx.guardian.release(commands.root.pid);
         }
+        // A process of its own that a job may still have goes with it.
+        self.engine = Engine::Ended;
     }
 }

@@ -110,7 +110,7 @@ pub struct JobEnd {
     /// What the command wrote to standard error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stderr: Option<Word>,
-    /// Bytes of its output that are not kept, of each stream those after the first MiB.
+    /// Bytes of its output that are not kept: of each stream those after the first MiB, and all when the pool keeps 256 MiB.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
     /// Why it failed, as a word for programs.
