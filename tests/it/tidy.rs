@@ -172,3 +172,45 @@ fn the_change_log_knows_the_version() {
     let changes = fs::read_to_string(root.join("CHANGELOG.md")).unwrap();
     assert!(changes.contains(&format!("## {}", env!("CARGO_PKG_VERSION"))));
 }
+
+/// Every row of the seeds: A1 to A26 and so on.
+const ROWS: [(char, u32); 5] = [('A', 26), ('B', 35), ('C', 8), ('D', 10), ('E', 16)];
+
+#[test]
+fn every_row_of_the_seeds_has_its_test() {
+    let table = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SEEDS.md")).unwrap();
+    let code: String = ["src", "bin", "tests"].iter().flat_map(|dir| all_text(dir)).collect();
+    let row_of = |row: &str| table.lines().find(|line| line.starts_with(&format!("| {row} |"))).expect(row);
+    for row in ROWS.iter().flat_map(|(letter, last)| (1..=*last).map(move |number| format!("{letter}{number}"))) {
+        let tests = row_of(&row).rsplit(" | ").next().unwrap();
+        let names: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "{row} has no test");
+        for name in names {
+            let carries = name.split('_').map_while(|word| ROWS.iter().any(|it| is_row(word, it.0)).then_some(word));
+            assert!(carries.into_iter().any(|word| word.eq_ignore_ascii_case(&row)), "{row}: {name}");
+            assert!(code.contains(&format!("fn {name}(")), "{row}: there is no test {name}");
+        }
+    }
+}
+
+/// True for the word of a test's name that says which row it is about: `a12`.
+fn is_row(word: &str, letter: char) -> bool {
+    let number = word.strip_prefix(letter.to_ascii_lowercase());
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The text of every source file below `dir`, tests and all.
+fn all_text(dir: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut dirs: Vec<PathBuf> = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(dir)];
+    while let Some(dir) = dirs.pop() {
+        for path in fs::read_dir(dir).unwrap().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                dirs.push(path);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                texts.push(fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    texts
+}

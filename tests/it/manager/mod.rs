@@ -4,6 +4,7 @@
 //! leaves anybody with that mark.
 
 mod attacks;
+mod bench;
 mod clients;
 mod dialogue;
 mod harness;
