@@ -1,10 +1,10 @@
-//! What an owner with a queue of its own needs of a [`Runner`]: to call off one job, and to hold all of them for a while.
+//! What an owner does with the jobs of a [`Runner`] that run: to call off one or all, and to hold them for a while.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
 use super::outcome::End;
-use super::runner::Runner;
+use super::runner::{Runner, Waiting};
 use crate::Error;
 
 impl Runner {
@@ -33,6 +33,16 @@ impl Runner {
         }
     }
 
+    /// Starts nothing more, and asks what runs to end: SIGTERM to each process group, and SIGKILL after the grace.
+    pub fn cancel(&mut self, now: Instant) {
+        self.end(now, false);
+    }
+
+    /// Starts nothing more, and ends what runs: SIGKILL to each process group.
+    pub fn kill(&mut self, now: Instant) {
+        self.end(now, true);
+    }
+
     /// Stops the process group of every job (SIGSTOP). Until [`resume`](Self::resume) no other is started, and the time of
     /// jobs stands still.
     pub fn pause(&mut self, now: Instant) {
@@ -52,6 +62,19 @@ impl Runner {
             self.for_each_slot(|running| running.resume(now));
         }
         self.fill(now)
+    }
+
+    fn end(&mut self, now: Instant, hard: bool) {
+        self.is_cancelled = true;
+        for Waiting { job, attempts } in std::mem::take(&mut self.queue) {
+            self.unstarted(job, 0, attempts, End::Cancelled);
+        }
+        for at in 0..self.slots.len() {
+            if let Some(slot) = &mut self.slots[at] {
+                slot.running.cancel(now, hard);
+                self.set_timer(at);
+            }
+        }
     }
 
     fn for_each_slot(&mut self, act: impl Fn(&mut super::running::Running)) {

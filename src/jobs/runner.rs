@@ -56,7 +56,7 @@ pub struct Runner {
     shortage: Option<Error>,
     /// Attempts started so far; it tells news of one from late news of the one before it in the same slot.
     starts: u64,
-    is_cancelled: bool,
+    pub(super) is_cancelled: bool,
     /// What runs stands still, and nothing is started.
     pub(super) is_paused: bool,
     /// Where jobs run; in the directory of this process if None.
@@ -216,16 +216,6 @@ impl Runner {
         Ok(std::mem::take(&mut self.finished))
     }
 
-    /// Starts nothing more, and asks what runs to end: SIGTERM to each process group, and SIGKILL after the grace.
-    pub fn cancel(&mut self, now: Instant) {
-        self.end(now, false);
-    }
-
-    /// Starts nothing more, and ends what runs: SIGKILL to each process group.
-    pub fn kill(&mut self, now: Instant) {
-        self.end(now, true);
-    }
-
     /// What has happened so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
@@ -240,19 +230,6 @@ impl Runner {
     /// What there is to know of long jobs since the last call, for a guard that is to end them if their owner cannot.
     pub fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
-    }
-
-    fn end(&mut self, now: Instant, hard: bool) {
-        self.is_cancelled = true;
-        for Waiting { job, attempts } in std::mem::take(&mut self.queue) {
-            self.unstarted(job, 0, attempts, End::Cancelled);
-        }
-        for at in 0..self.slots.len() {
-            if let Some(slot) = &mut self.slots[at] {
-                slot.running.cancel(now, hard);
-                self.set_timer(at);
-            }
-        }
     }
 
     /// Starts what waits, as far as there is room.

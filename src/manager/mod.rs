@@ -6,7 +6,7 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `supervisor`, `serving`, `verbs`, `look`, `pending`, `ending` | the loop: clients, what they ask for, what takes time, the end |
+//! | `supervisor`, `strays`, `serving`, `verbs`, `look`, `pending`, `ending` | the loop: clients, what they ask for, what takes time, the end |
 //! | `registry`, `pattern`, `order` | names, what a target means, what comes after what |
 //! | `process/`, `thread_entry`, `thread/` | one process or thread as a state machine |
 //! | `pool/`, `pools`, `results` | one pool with its workers and batches; what clients do with it; results on their way |
@@ -48,6 +48,7 @@ mod serving;
 pub mod sink;
 pub mod socket;
 pub mod spec;
+mod strays;
 mod supervisor;
 #[cfg(test)]
 mod testing;

@@ -25,7 +25,7 @@ use crate::manager::spec::ProcessSpec;
 use crate::sys::signal::{CHILD_ENDED, FILE_TOO_LONG, Signals};
 use crate::sys::wait::{Interest, wait_many};
 use crate::sys::wake::Waker;
-use crate::sys::{child, clock, handle, process, signal};
+use crate::sys::{clock, process, signal};
 
 /// How long the socket is left out of the waits when there is no descriptor for a new client.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -81,7 +81,7 @@ pub struct Manager {
     journalled: u64,
     children: Signals,
     /// A child that nobody waited for yet was seen dead.
-    unreaped: bool,
+    pub(super) unreaped: bool,
     /// Something is left to do that no descriptor announces.
     pub(super) busy: bool,
     remarks: Vec<String>,
@@ -324,26 +324,6 @@ impl Manager {
                 }
                 Entry::Thread(thread) => thread.step(&mut cx),
                 Entry::Pool(pool) => pool.step(&mut cx),
-            }
-        }
-    }
-
-    /// Reaps children that nobody holds: processes of a tree that lost their parents and came to this manager, its
-    /// subreaper. Leaders, and what pools have started, are left to those who want their status.
-    fn reap_strays(&mut self) {
-        while std::mem::take(&mut self.unreaped) {
-            match handle::next_dead() {
-                Some(pid) if self.leaders.contains(&pid) || child::is_held(pid) != Some(false) => {
-                    // Whoever holds it is awake, and until it is reaped it hides what is behind it.
-                    self.busy = true;
-                    self.unreaped = true;
-                    return;
-                }
-                Some(pid) => {
-                    handle::reap(pid);
-                    self.unreaped = true;
-                }
-                None => {}
             }
         }
     }
