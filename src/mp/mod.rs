@@ -4,6 +4,7 @@
 pub mod coming_from_python {}
 mod controller;
 mod error;
+mod glance;
 mod handed;
 mod memory;
 mod objects;

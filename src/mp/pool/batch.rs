@@ -58,6 +58,9 @@ impl<R> Batch<R> {
 
     /// Waits until all its jobs are done, at most `timeout` long (None: for ever); true if they are.
     pub fn wait(&self, timeout: Option<Duration>) -> bool {
+        if timeout != Some(Duration::ZERO) {
+            self.shared.look_for(|| self.is_done());
+        }
         self.jobs.wait(None, timeout.and_then(wait::deadline_in))
     }
 
@@ -94,6 +97,7 @@ impl<R: DeserializeOwned> Batch<R> {
 
     /// The result of one job, by its place, when it is there.
     pub(super) fn wait_for(&self, job: usize) -> Result<R> {
+        self.shared.look_for(|| self.jobs.lock().is_done(job));
         self.jobs.wait(Some(job), None);
         self.jobs.read(job)
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::mp::glance::Glance;
 use crate::mp::pool::crew::Member;
 use crate::mp::pool::outcome::Jobs;
 use crate::mp::pool::state::{Done, Staff, State};
@@ -14,6 +15,8 @@ use crate::mp::{Error, Result, Worker};
 use crate::sys::wait::{self, Interest};
 use crate::sys::wake::Waker;
 
+/// So long after a thread has found its result by itself, the next is expected to be found so, too.
+const LOOKED_FOR: Duration = Duration::from_millis(1);
 /// How long to wait after a worker could not be started.
 const BREAK: Duration = Duration::from_millis(100);
 
@@ -36,6 +39,9 @@ pub(super) struct Shared {
     waker: Waker,
     callback: Mutex<Option<Callback>>,
     batches: AtomicU64,
+    /// Whether a thread that waits for a result looks for it itself. One at a time does.
+    glance: Mutex<Glance>,
+    looked: Mutex<Option<Instant>>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -56,6 +62,8 @@ impl Shared {
             waker: Waker::new()?,
             callback: Mutex::new(None),
             batches: AtomicU64::new(0),
+            glance: Mutex::default(),
+            looked: Mutex::new(None),
         });
         let collector = Collector { shared: Arc::clone(&shared), started: workers as u64, rest_until: None };
         let name = "pool".to_owned();
@@ -117,6 +125,36 @@ impl Shared {
     /// Ends the wait of the thread.
     pub(super) fn wake(&self) {
         self.waker.wake();
+    }
+
+    /// Takes in results in the thread that waits for one, for a moment, until `is_done`: to wake the pool's thread, and have
+    /// that wake this one, would take longer than a short job does.
+    pub(super) fn look_for(&self, is_done: impl Fn() -> bool) {
+        let Ok(mut glance) = self.glance.try_lock() else { return };
+        // Callbacks are for the thread of the pool to call.
+        if is_done() || self.callback.try_lock().map_or(true, |callback| callback.is_some()) {
+            return;
+        }
+        let found = glance.at(|| {
+            self.note_look(Some(Instant::now()));
+            if let Ok(mut state) = self.state.try_lock() {
+                state.listen_to_all(&mut Vec::new());
+            }
+            is_done().then_some(())
+        });
+        if found.is_none() && self.note_look(None).is_some() {
+            self.waker.wake();
+        }
+    }
+
+    fn note_look(&self, now: Option<Instant>) -> Option<Instant> {
+        std::mem::replace(&mut *self.looked.lock().unwrap_or_else(PoisonError::into_inner), now)
+    }
+
+    /// True if somebody looked for results just now, and will look again before the pool's thread is awake.
+    fn is_looked_for(&self) -> bool {
+        let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        looked.is_some_and(|at| at.elapsed() < LOOKED_FOR)
     }
 
     /// Calls off what is left of a batch; workers that are at it are killed.
@@ -235,6 +273,12 @@ impl Collector {
     /// Waits for something to happen: the numbers of those that spoke, or ended.
     fn wait(&self, watched: &[Watched], deadline: Option<Instant>) -> Vec<bool> {
         let mut fds = vec![(self.shared.waker.as_fd(), Interest::Read)];
+        if self.shared.is_looked_for() {
+            let soon = Instant::now() + LOOKED_FOR;
+            let _ = wait::wait_many(&fds, Some(deadline.map_or(soon, |at| at.min(soon))));
+            self.shared.waker.clear();
+            return vec![true; watched.len()];
+        }
         for it in watched {
             let interest = if it.wants_write { Interest::Both } else { Interest::Read };
             fds.push((it.line.as_fd(), interest));

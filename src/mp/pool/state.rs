@@ -159,6 +159,15 @@ impl State {
         }
     }
 
+    /// Takes in what those have said who were given jobs.
+    pub(super) fn listen_to_all(&mut self, done: &mut Vec<Done>) {
+        let busy: Vec<u64> = self.crew.iter().filter(|it| !it.is_idle()).map(|it| it.number).collect();
+        for number in busy {
+            self.listen(number, done);
+        }
+        self.feed();
+    }
+
     /// Takes in a new worker.
     pub(super) fn join(&mut self, member: Member) {
         self.note_staff(Staff::Started(Arc::clone(&member.worker)));

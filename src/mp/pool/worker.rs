@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::mp::glance::Glance;
 use crate::mp::pool::protocol::{self, Kind};
 use crate::mp::process::catch;
 use crate::mp::socket::Socket;
@@ -42,8 +43,10 @@ pub(super) fn serve(
     }
     let entry = find(&job)?;
     let mut desk = Desk::new(&mut socket, &notes);
+    let mut glance = Glance::default();
     loop {
-        match desk.socket.receive() {
+        let next = glance.at(|| desk.socket.try_receive().transpose());
+        match next.unwrap_or_else(|| desk.socket.receive()) {
             Ok(jobs) => desk.work(entry, jobs).map_err(text)?,
             // The pool has nothing more to do, or is gone.
             Err(_) => return Ok(()),
