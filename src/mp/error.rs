@@ -51,11 +51,11 @@ impl fmt::Display for Panic {
 #[non_exhaustive]
 pub enum Error {
     /// The function panicked. The process itself may live on.
-    Panicked(Worker, Box<Panic>),
+    Panicked(Box<Worker>, Box<Panic>),
     /// The process exited with this status before it had answered.
-    Exited(Worker, i32),
+    Exited(Box<Worker>, i32),
     /// A signal ended the process before it had answered.
-    Signalled(Worker, i32),
+    Signalled(Box<Worker>, i32),
     /// The time that was given is over.
     TimedOut,
     /// It was called off before it had begun.
@@ -159,7 +159,9 @@ mod tests {
     fn an_error_reads_the_same_in_another_process() {
         let worker = Worker { name: "Process-1".to_owned(), pid: 7 };
         let system = crate::Error::os("cannot open", "x", std::io::Error::from_raw_os_error(2)).hint("look again");
-        for error in [Error::Signalled(worker, 9), Error::Refused("no".to_owned()), Error::OwnerDied, system.into()] {
+        for error in
+            [Error::Signalled(Box::new(worker), 9), Error::Refused("no".to_owned()), Error::OwnerDied, system.into()]
+        {
             let mut bytes = Vec::new();
             wire::encode(&error, &mut bytes).unwrap();
             assert_eq!(wire::decode::<Error>(&bytes).unwrap().to_string(), error.to_string());

@@ -78,7 +78,7 @@ fn b5_a_crash_is_a_value_and_nobody_else_notices() {
     let exits = Process::spawn(task!(leave), ()).unwrap();
     let (who, other) = (worker(&exits), Process::spawn(task!(|| 7), ()).unwrap());
     match exits.join() {
-        Err(Error::Exited(found, 3)) => assert_eq!(found, who),
+        Err(Error::Exited(found, 3)) => assert_eq!(*found, who),
         found => panic!("{found:?}"),
     }
     let mut killed = Process::spawn(task!(sleep_for_ever), ()).unwrap();

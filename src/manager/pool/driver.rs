@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn e7_every_failure_is_told_with_its_reason_and_its_worker() {
-        let worker = || mp::Worker { name: "w-1".into(), pid: 7 };
+        let worker = || Box::new(mp::Worker { name: "w-1".into(), pid: 7 });
         let panic = mp::Panic { message: "oh".into(), location: "src/x.rs:1:2".into(), backtrace: String::new() };
         for (error, reason, says) in [
             (mp::Error::Panicked(worker(), Box::new(panic)), Reason::Panicked, "panicked at src/x.rs:1:2: oh"),
@@ -228,7 +228,7 @@ mod tests {
             (mp::Error::TimedOut, Reason::TimedOut, "took too long"),
             (mp::Error::Cancelled, Reason::Cancelled, "was cancelled"),
         ] {
-            let told = end(Err(error), Some(row(worker())));
+            let told = end(Err(error), Some(row(*worker())));
             assert_eq!((told.ok, told.reason, told.error.as_deref()), (false, Some(reason), Some(says)));
             assert_eq!((told.worker.as_deref(), told.pid), (Some("w-1"), Some(7)));
         }

@@ -272,7 +272,7 @@ pub(super) enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::Panicked(worker, panic) => Self::Panicked(worker, *panic),
+            Error::Panicked(worker, panic) => Self::Panicked(*worker, *panic),
             Error::TimedOut => Self::TimedOut,
             Error::Closed => Self::Closed,
             Error::Full => Self::Full,
@@ -287,7 +287,7 @@ impl From<Error> for Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Panicked(worker, panic) => Self::Panicked(worker, Box::new(panic)),
+            Failure::Panicked(worker, panic) => Self::Panicked(Box::new(worker), Box::new(panic)),
             Failure::TimedOut => Self::TimedOut,
             Failure::Closed => Self::Closed,
             Failure::Full => Self::Full,

@@ -179,8 +179,8 @@ impl Shared {
                     Staff::Ended(worker, error, was_expected) => Happened::Ended(worker, error, *was_expected),
                 });
             }
-            for (jobs, job, worker) in done {
-                callback(Happened::Done(jobs, *job, worker.as_deref()));
+            for (jobs, done, worker) in done {
+                done.clone().for_each(|job| callback(Happened::Done(jobs, job, worker.as_deref())));
             }
         }
     }

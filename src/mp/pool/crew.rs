@@ -222,7 +222,7 @@ impl Member {
         let worker = self.worker().clone();
         let error = match self.process.join() {
             Ok(Err(why)) => Error::Codec(why),
-            Ok(Ok(())) => Error::Exited(worker, 0),
+            Ok(Ok(())) => Error::Exited(Box::new(worker), 0),
             Err(error) => error,
         };
         (error, flights, begun.saturating_sub(self.answered))

@@ -33,7 +33,7 @@ pub(super) struct Outcomes {
     /// The messages in which results are.
     parcels: Vec<Arc<Message>>,
     /// The jobs in the order in which they were done.
-    order: Vec<usize>,
+    order: Vec<u32>,
     /// How often a job was tried, of those that failed.
     tries: HashMap<usize, u32>,
     /// How many threads wait for single jobs; the others wait for all.
@@ -170,7 +170,7 @@ impl Jobs {
     pub(super) fn watch(&self, watcher: Sender<(usize, usize)>, number: usize) {
         let mut outcomes = self.lock();
         for &job in &outcomes.order {
-            let _ = watcher.send((number, job));
+            let _ = watcher.send((number, job as usize));
         }
         outcomes.watchers.push((watcher, number));
     }
@@ -231,7 +231,7 @@ impl Outcomes {
             return;
         }
         self.of[job] = outcome;
-        self.order.push(job);
+        self.order.push(job as u32);
         self.watchers.retain(|(watcher, number)| watcher.send((*number, job)).is_ok());
     }
 

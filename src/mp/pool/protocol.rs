@@ -79,7 +79,7 @@ pub(super) fn failure(kind: Kind, content: &[u8], worker: &Worker) -> Error {
         Kind::Returned => Error::codec("a result is none"),
         Kind::Failed => Error::codec(String::from_utf8_lossy(content)),
         Kind::Panicked => match wire::decode::<Panic>(content) {
-            Ok(panic) => Error::Panicked(worker.clone(), Box::new(panic)),
+            Ok(panic) => Error::Panicked(Box::new(worker.clone()), Box::new(panic)),
             Err(error) => error,
         },
     }

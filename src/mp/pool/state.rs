@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -38,8 +39,8 @@ pub(super) struct State {
     pub(super) staff: Option<Vec<Staff>>,
 }
 
-/// A job that is done, for the callback.
-pub(super) type Done = (Arc<Jobs>, usize, Option<Arc<Worker>>);
+/// Jobs that are done, for the callback, and who did them.
+pub(super) type Done = (Arc<Jobs>, Range<usize>, Option<Arc<Worker>>);
 
 /// A change among the workers, for the callback.
 #[derive(Debug)]
@@ -134,7 +135,7 @@ impl State {
     fn put_back(&mut self, jobs: &Arc<Jobs>, job: usize, done: &mut Vec<Done>) {
         if jobs.lock().is_cancelled {
             jobs.fail(job, Error::Cancelled, 0);
-            return done.push((Arc::clone(jobs), job, None));
+            return done.push((Arc::clone(jobs), job..job + 1, None));
         }
         self.waiting_jobs += 1;
         match self.waiting.front_mut() {
@@ -206,8 +207,13 @@ impl State {
         member.answered += delivered.jobs as u64;
         member.busy += Duration::from_nanos(delivered.busy);
         self.futile = 0;
-        let finished = (first..first + delivered.jobs).filter(|job| !delivered.again.contains(job));
-        done.extend(finished.map(|job| (Arc::clone(&jobs), job, Some(Arc::clone(&worker)))));
+        let mut from = first;
+        for to in delivered.again.iter().copied().chain([first + delivered.jobs]) {
+            if from < to {
+                done.push((Arc::clone(&jobs), from..to, Some(Arc::clone(&worker))));
+            }
+            from = to + 1;
+        }
         for job in delivered.again.into_iter().rev() {
             self.put_back(&jobs, job, done);
         }
@@ -237,7 +243,7 @@ impl State {
         for (place, (jobs, job)) in lost.into_iter().enumerate().rev() {
             let is_culprit = culprit == Some(place as u64);
             if is_culprit && !jobs.fail(job, error.clone(), self.options.retries) {
-                done.push((jobs, job, Some(Arc::clone(&worker))));
+                done.push((jobs, job..job + 1, Some(Arc::clone(&worker))));
             } else {
                 self.put_back(&jobs, job, done);
             }
@@ -252,7 +258,7 @@ impl State {
         for span in self.waiting.drain(..) {
             for job in span.next..span.end {
                 span.jobs.fail(job, error.clone(), 0);
-                done.push((Arc::clone(&span.jobs), job, None));
+                done.push((Arc::clone(&span.jobs), job..job + 1, None));
             }
         }
         (self.waiting_jobs, self.futile) = (0, 0);
@@ -267,7 +273,7 @@ impl State {
         for job in called_off.iter().flat_map(|span| span.next..span.end) {
             self.waiting_jobs -= 1;
             jobs.fail(job, Error::Cancelled, 0);
-            done.push((Arc::clone(jobs), job, None));
+            done.push((Arc::clone(jobs), job..job + 1, None));
         }
         let is_at_it = |member: &&Member| member.flights.front().is_some_and(|it| Arc::ptr_eq(&it.jobs, jobs));
         self.crew.iter().filter(is_at_it).map(|it| it.number).collect()

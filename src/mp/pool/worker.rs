@@ -14,7 +14,7 @@ use crate::mp::{Error, Result};
 use crate::sys::shared::Region;
 
 /// Results wait about this long for company, which is some times what it costs to send them and to wake who waits.
-const PATIENCE: Duration = Duration::from_micros(100);
+const PATIENCE: Duration = Duration::from_micros(250);
 /// To look at the clock costs as much as a short job: of jobs shorter than this, so many see one look.
 const SHORT: Duration = Duration::from_micros(1);
 const STRIDE: u32 = 16;

@@ -265,7 +265,7 @@ impl<R: DeserializeOwned> Process<R> {
                 message.bytes.drain(..at);
                 wire::decode_with_handles(message)
             }
-            Answer::Panicked(panic) => Err(Error::Panicked(self.worker.clone(), Box::new(panic))),
+            Answer::Panicked(panic) => Err(Error::Panicked(Box::new(self.worker.clone()), Box::new(panic))),
             Answer::Failed(why) => Err(Error::Codec(why)),
         }
     }
@@ -273,9 +273,9 @@ impl<R: DeserializeOwned> Process<R> {
     /// Why there is no answer.
     fn failure(&mut self) -> Error {
         match self.child.try_reap().map(|ended| ended.status) {
-            Some(Status::Killed(signal)) => Error::Signalled(self.worker.clone(), signal),
-            Some(Status::Exited(status)) => Error::Exited(self.worker.clone(), status),
-            Some(Status::Lost) | None => Error::Exited(self.worker.clone(), -1),
+            Some(Status::Killed(signal)) => Error::Signalled(Box::new(self.worker.clone()), signal),
+            Some(Status::Exited(status)) => Error::Exited(Box::new(self.worker.clone()), status),
+            Some(Status::Lost) | None => Error::Exited(Box::new(self.worker.clone()), -1),
         }
     }
 }

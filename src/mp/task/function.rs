@@ -65,7 +65,9 @@ macro_rules! functions {
                 R: Serialize,
             {
                 let ($($arg,)*) = wire::decode::<($($arg,)*)>(args)?;
-                wire::encode(&self($($arg),*), result)
+                // What the function itself sends is no part of this message.
+                let returned = wire::aside(|| self($($arg),*));
+                wire::encode(&returned, result)
             }
         }
 

@@ -1,7 +1,6 @@
 //! Descriptors inside values: the bytes hold an index into those that go with the message.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -26,11 +25,7 @@ struct Scope {
 
 /// The descriptors of the values so far.
 #[derive(Default)]
-struct Collected {
-    fds: Vec<Collectable>,
-    /// Where a shared one stands, by the address of what is shared. It lives on in the list, so no other gets its address.
-    known: HashMap<*const OwnedFd, usize>,
-}
+struct Collected(Vec<Collectable>);
 
 enum Collectable {
     Shared(Arc<OwnedFd>),
@@ -39,15 +34,17 @@ enum Collectable {
 
 impl Collected {
     fn share(&mut self, fd: &Arc<OwnedFd>) -> usize {
-        *self.known.entry(Arc::as_ptr(fd)).or_insert_with(|| {
-            self.fds.push(Collectable::Shared(Arc::clone(fd)));
-            self.fds.len() - 1
+        let is_same = |it: &Collectable| matches!(it, Collectable::Shared(other) if Arc::ptr_eq(fd, other));
+        // Messages hold few, and most hold none, so nothing is kept for the search.
+        self.0.iter().position(is_same).unwrap_or_else(|| {
+            self.0.push(Collectable::Shared(Arc::clone(fd)));
+            self.0.len() - 1
         })
     }
 
     fn copy(&mut self, fd: BorrowedFd<'_>) -> usize {
-        self.fds.push(Collectable::Copy(copy(fd)));
-        self.fds.len() - 1
+        self.0.push(Collectable::Copy(copy(fd)));
+        self.0.len() - 1
     }
 }
 
@@ -97,8 +94,16 @@ pub(crate) fn exchange(fds: Vec<OwnedFd>, call: impl FnOnce() -> Result<(), Erro
     copies(scope)
 }
 
+/// Runs `call`, in which values are encoded and decoded that are no part of the message under way.
+pub(crate) fn aside<T>(call: impl FnOnce() -> T) -> T {
+    let outer = Restore::after(Scope::default());
+    let value = call();
+    drop(outer.now());
+    value
+}
+
 fn copies(scope: Scope) -> Result<Vec<OwnedFd>, Error> {
-    let collected = scope.collect.map_or_else(Vec::new, |collected| collected.fds);
+    let collected = scope.collect.map_or_else(Vec::new, |collected| collected.0);
     let copies = collected.into_iter().map(|fd| match fd {
         Collectable::Shared(fd) => copy(fd.as_fd()),
         Collectable::Copy(fd) => fd,

@@ -26,7 +26,7 @@ use serde::ser::Serialize;
 
 use crate::mp::Error;
 
-pub(crate) use handles::{Handle, collect, exchange, receive_owned, send_copy, supply};
+pub(crate) use handles::{Handle, aside, collect, exchange, receive_owned, send_copy, supply};
 
 /// How deep values may be nested; both sides check it, because a stack ends without an error.
 const DEEPEST: u32 = 128;

@@ -328,6 +328,16 @@ fn b34_a_handle_without_its_message_is_an_error_that_says_so() {
 }
 
 #[test]
+fn what_is_set_aside_is_no_part_of_the_message() {
+    let handle = file("x");
+    let fds = exchange(Vec::new(), || {
+        aside(|| encode(&handle, &mut Vec::new())).unwrap_err();
+        encode(&handle, &mut Vec::new())
+    });
+    assert_eq!(fds.unwrap().len(), 1);
+}
+
+#[test]
 fn descriptors_that_nobody_asks_for_are_closed() {
     let (read, write) = crate::sys::fd::pipe().unwrap();
     let message = Message { bytes: bytes_of(&3u8), fds: vec![write] };

@@ -141,7 +141,7 @@ fn a_panic_in_an_update_leaves_everything_as_it_was() {
         fail(value)
     });
     let Err(Error::Panicked(worker, panic)) = value.update(clear_and_fail, ()) else { panic!("no error") };
-    assert_eq!((&worker, panic.message.as_str()), (manager.worker(), "no good"));
+    assert_eq!((&*worker, panic.message.as_str()), (manager.worker(), "no good"));
     assert!(panic.location.contains("tests/mp/objects/data.rs"), "{}", panic.location);
     assert_eq!(value.get().unwrap(), [1, 2]);
 

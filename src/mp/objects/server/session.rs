@@ -50,7 +50,7 @@ impl Session {
         out.push(0);
         let performed = catch(|| self.perform(request, out));
         let performed = performed
-            .unwrap_or_else(|panic| Err(Error::Panicked(current().worker, Box::new(panic))))
+            .unwrap_or_else(|panic| Err(Error::Panicked(Box::new(current().worker), Box::new(panic))))
             .map_err(Failure::from);
         answered(performed, out);
     }

@@ -59,6 +59,6 @@ pub(super) fn run(change: Change<'_>, form: Form, put_state: impl FnOnce(&mut Ve
     UPDATES.set(false);
     match called {
         Ok(result) => result.map(|()| changed),
-        Err(panic) => Err(Error::Panicked(current().worker, Box::new(panic))),
+        Err(panic) => Err(Error::Panicked(Box::new(current().worker), Box::new(panic))),
     }
 }
