@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 
+use crate::mp::glance::Glance;
 use crate::mp::socket::Socket;
 use crate::mp::wire::{decode_with_handles, encode_with_handles, receive_owned, send_copy};
 use crate::mp::{Error, Result};
@@ -105,12 +106,13 @@ impl<T: Serialize> Sender<T> {
 /// with [`try_recv`](Self::try_recv) until it is [`Error::Empty`], because several may have been read at once.
 pub struct Receiver<T> {
     socket: Socket,
+    glance: Glance,
     values: PhantomData<fn() -> T>,
 }
 
 impl<T> Receiver<T> {
     fn over(socket: Socket) -> Self {
-        Self { socket, values: PhantomData }
+        Self { socket, glance: Glance::default(), values: PhantomData }
     }
 
     /// Waits at most `timeout` (None: for ever) and says whether [`recv`](Self::recv) would answer at once, because a
@@ -143,7 +145,9 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// value may be one; or the sender died in the middle of a value, and then all that follows is [`Error::Closed`].
     /// [`Error::System`]: there are no descriptors for what is in it, and then the end of the values has come as well.
     pub fn recv(&mut self) -> Result<T> {
-        decode_with_handles(self.socket.receive()?)
+        let socket = &mut self.socket;
+        let message = self.glance.at(|| socket.try_receive().transpose());
+        decode_with_handles(message.unwrap_or_else(|| self.socket.receive())?)
     }
 
     /// [`recv`](Self::recv) that does not wait.
