@@ -47,14 +47,13 @@ use ring::Ring;
 /// use ipcpipe::mp::{Process, Queue};
 /// use ipcpipe::task;
 ///
-/// fn squares(numbers: Queue<u64>, results: Queue<(u64, u64)>) -> ipcpipe::mp::Result<()> {
+/// fn squares(numbers: Queue<u64>, results: Queue<(u64, u64)>) {
 ///     for n in &numbers {
-///         results.put(&(n, n * n))?;
+///         results.put(&(n, n * n)).expect("nobody closes the results");
 ///     }
-///     Ok(())
 /// }
 ///
-/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// fn main() -> ipcpipe::mp::Result<()> {
 ///     ipcpipe::init();
 ///     let (numbers, results) = (Queue::new()?, Queue::bounded(10)?);
 ///     let worker = Process::spawn(task!(squares), (numbers.clone(), results.clone()))?;
@@ -62,7 +61,7 @@ use ring::Ring;
 ///         numbers.put(&n)?;
 ///     }
 ///     numbers.close();
-///     worker.join()?.map_err(|error| error.to_string())?;
+///     worker.join()?;
 ///     assert_eq!(results.get()?, (1, 1));
 ///     assert_eq!(results.len(), 2);
 ///     Ok(())
