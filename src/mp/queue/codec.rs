@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::mp::{Result, wire};
@@ -10,23 +11,44 @@ use crate::mp::{Result, wire};
 /// What a thread keeps for its next item; a larger buffer is given back.
 const KEPT: usize = 64 << 10;
 
+/// Runs `use_it` with an empty buffer. It is taken and not borrowed, because serialising an item may put another one into
+/// another queue.
+#[inline]
+fn with_buffer<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    thread_local! {
+        static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    let mut buffer = BUFFER.take();
+    buffer.clear();
+    let result = use_it(&mut buffer);
+    if buffer.capacity() <= KEPT {
+        BUFFER.set(buffer);
+    }
+    result
+}
+
 /// Runs `put` on the encoding of `item`.
 ///
 /// # Errors
 /// [`Error::Codec`](crate::mp::Error::Codec), and those of `put`.
 #[inline]
 pub(super) fn encoded<T: Serialize + ?Sized>(item: &T, put: impl FnOnce(&[u8]) -> Result<()>) -> Result<()> {
-    thread_local! {
-        static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    }
-    // Taken and not borrowed, because serialising an item may put another one into another queue.
-    let mut buffer = BUFFER.take();
-    buffer.clear();
-    let done = wire::encode(item, &mut buffer).and_then(|()| put(&buffer));
-    if buffer.capacity() <= KEPT {
-        BUFFER.set(buffer);
-    }
-    done
+    with_buffer(|buffer| {
+        wire::encode(item, buffer)?;
+        put(buffer)
+    })
+}
+
+/// The item whose encoding `get` leaves in the buffer.
+///
+/// # Errors
+/// [`Error::Codec`](crate::mp::Error::Codec), and those of `get`.
+#[inline]
+pub(super) fn decoded<T: DeserializeOwned>(get: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<T> {
+    with_buffer(|buffer| {
+        get(buffer)?;
+        wire::decode(buffer)
+    })
 }
 
 /// Serialises the two descriptors of a queue.

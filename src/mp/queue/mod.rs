@@ -21,14 +21,14 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::mp::{Error, Result, wire};
+use crate::mp::{Error, Result};
 use crate::sys::shared::deadline_in;
 
 pub use item::QueueItem;
 pub use joinable::{JoinableIter, JoinableQueue};
 
-use codec::encoded;
-use ring::{Bytes, Ring};
+use codec::{decoded, encoded};
+use ring::Ring;
 
 /// A bounded queue that processes share: any number of producers and consumers, in any processes and threads.
 ///
@@ -47,14 +47,13 @@ use ring::{Bytes, Ring};
 /// use ipcpipe::mp::{Process, Queue};
 /// use ipcpipe::task;
 ///
-/// fn squares(numbers: Queue<u64>, results: Queue<(u64, u64)>) -> ipcpipe::mp::Result<()> {
+/// fn squares(numbers: Queue<u64>, results: Queue<(u64, u64)>) {
 ///     for n in &numbers {
-///         results.put(&(n, n * n))?;
+///         results.put(&(n, n * n)).expect("nobody closes the results");
 ///     }
-///     Ok(())
 /// }
 ///
-/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// fn main() -> ipcpipe::mp::Result<()> {
 ///     ipcpipe::init();
 ///     let (numbers, results) = (Queue::new()?, Queue::bounded(10)?);
 ///     let worker = Process::spawn(task!(squares), (numbers.clone(), results.clone()))?;
@@ -62,7 +61,7 @@ use ring::{Bytes, Ring};
 ///         numbers.put(&n)?;
 ///     }
 ///     numbers.close();
-///     worker.join()?.map_err(|error| error.to_string())?;
+///     worker.join()?;
 ///     assert_eq!(results.get()?, (1, 1));
 ///     assert_eq!(results.len(), 2);
 ///     Ok(())
@@ -254,7 +253,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// gone then; [`Error::System`] if there is no memory for a long one, which stays where it is.
     #[inline]
     pub fn get(&self) -> Result<T> {
-        decoded(&self.ring.get(None)?)
+        decoded(|bytes| self.ring.get(bytes, None))
     }
 
     /// The same, but does not wait for an item, and 100 ms at most for a turn.
@@ -269,7 +268,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Errors
     /// [`Error::Empty`]; as [`get`](Self::get).
     pub fn try_get(&self) -> Result<T> {
-        decoded(&self.ring.get_now()?)
+        decoded(|bytes| self.ring.get_now(bytes))
     }
 
     /// The same, but blocks for `time` at most.
@@ -285,7 +284,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Errors
     /// [`Error::TimedOut`] when the time is over; as [`get`](Self::get).
     pub fn get_timeout(&self, time: Duration) -> Result<T> {
-        decoded(&self.ring.get(deadline_in(time)).map_err(timed_out)?)
+        decoded(|bytes| self.ring.get(bytes, deadline_in(time)).map_err(timed_out))
     }
 
     /// Takes items until the queue is closed and empty; blocks for each of them.
@@ -305,11 +304,6 @@ impl<T: DeserializeOwned> Queue<T> {
     pub fn iter(&self) -> QueueIter<'_, T> {
         QueueIter(self)
     }
-}
-
-#[inline]
-fn decoded<T: DeserializeOwned>(bytes: &Bytes) -> Result<T> {
-    wire::decode(bytes.as_slice())
 }
 
 /// What no room or no item means to somebody who gave it time.

@@ -50,22 +50,6 @@ const IS_SPILLED: u64 = 1;
 /// The spill is given back to the system in pieces of at least so many bytes, because each piece is a call.
 const FREE_AT_ONCE: u64 = 64 << 10;
 
-/// An item as it came out of the ring.
-pub(super) enum Bytes {
-    Short([u8; INLINE], usize),
-    Long(Vec<u8>),
-}
-
-impl Bytes {
-    #[inline]
-    pub(super) fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Short(bytes, length) => &bytes[..*length],
-            Self::Long(bytes) => bytes,
-        }
-    }
-}
-
 /// The queue as this process sees it.
 #[derive(Debug)]
 pub(super) struct Ring {
@@ -218,21 +202,21 @@ impl Ring {
         Ok(())
     }
 
-    /// Takes the oldest item. [`Error::Empty`] when there is none, [`Error::Closed`] when none will come.
-    pub(super) fn get_now(&self) -> Result<Bytes> {
-        self.try_get(Some(nap(None)))
+    /// Takes the oldest item into an empty buffer. [`Error::Empty`] when there is none, [`Error::Closed`] when none will come.
+    pub(super) fn get_now(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        self.try_get(bytes, Some(nap(None)))
     }
 
     /// The same, but waits for an item: [`Error::Empty`] when there is none at the deadline.
-    pub(super) fn get(&self, deadline: Option<Instant>) -> Result<Bytes> {
-        match self.try_get(deadline) {
+    pub(super) fn get(&self, bytes: &mut Vec<u8>, deadline: Option<Instant>) -> Result<()> {
+        match self.try_get(bytes, deadline) {
             Err(Error::Empty) if !is_over(deadline) => {}
             done => return done,
         }
         let mut sleeper = self.not_empty().sleeper();
         loop {
             sleeper.wait(deadline, || self.len() > 0 || self.is_closed());
-            match self.try_get(deadline) {
+            match self.try_get(bytes, deadline) {
                 Err(Error::Empty) if !is_over(deadline) => {}
                 done => {
                     sleeper.passes_on(|| self.len() > 0);
@@ -244,7 +228,7 @@ impl Ring {
 
     /// The same without waiting for an item, but for a turn, until the deadline.
     #[inline]
-    fn try_get(&self, deadline: Option<Instant>) -> Result<Bytes> {
+    fn try_get(&self, bytes: &mut Vec<u8>, deadline: Option<Instant>) -> Result<()> {
         let guard = turn(self.get_lock.lock(deadline)).ok_or(Error::Empty)?;
         let head = self.word(HEAD).load(Ordering::Relaxed);
         self.has_item(head)?;
@@ -252,17 +236,18 @@ impl Ring {
         let word = self.word(place).load(Ordering::Relaxed);
         let length = word >> 1;
         if word & IS_SPILLED != 0 {
-            return self.get_long(head, place, length);
+            *bytes = self.get_long(head, place, length)?;
+            return Ok(());
         }
         if length > INLINE as u64 {
             return Err(Error::codec("the memory of the queue is damaged"));
         }
-        let mut bytes = [0; INLINE];
-        self.region.copy_out(place + 8, &mut bytes[..length as usize]);
+        bytes.resize(length as usize, 0);
+        self.region.copy_out(place + 8, bytes);
         self.word(HEAD).store(head + 1, Ordering::Release);
         drop(guard);
         self.not_full().ring();
-        Ok(Bytes::Short(bytes, length as usize))
+        Ok(())
     }
 
     #[inline]
@@ -282,7 +267,7 @@ impl Ring {
 
     /// The consumers' lock is held until the memory is free.
     #[cold]
-    fn get_long(&self, head: u64, place: usize, length: u64) -> Result<Bytes> {
+    fn get_long(&self, head: u64, place: usize, length: u64) -> Result<Vec<u8>> {
         let offset = self.word(place + 8).load(Ordering::Relaxed);
         let bytes = self.spill.read(offset, length)?;
         self.word(HEAD).store(head + 1, Ordering::Release);
@@ -293,7 +278,7 @@ impl Ring {
             self.spill.free(freed, end);
             self.word(FREED).store(end / Spill::PAGE * Spill::PAGE, Ordering::Relaxed);
         }
-        Ok(Bytes::Long(bytes))
+        Ok(bytes)
     }
 }
 
@@ -302,5 +287,83 @@ fn turn(acquired: Acquired<MutexGuard<'_>>) -> Option<MutexGuard<'_>> {
     match acquired {
         Acquired::Locked(guard) | Acquired::AfterDeath(guard) => Some(guard),
         Acquired::TimedOut => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(ring: &Ring) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        ring.get_now(&mut bytes).map(|()| bytes)
+    }
+
+    #[test]
+    fn what_was_taken_of_the_spill_takes_no_memory() {
+        let ring = Ring::create(3).unwrap();
+        let long = |n: usize| vec![n as u8; 9000 + n];
+        ring.put_now(&long(0)).unwrap();
+        for n in 1..1000 {
+            ring.put_now(&long(n)).unwrap();
+            assert_eq!(taken(&ring).unwrap(), long(n - 1));
+            assert!(ring.spill.taken() < 2 * FREE_AT_ONCE, "{} bytes are kept", ring.spill.taken());
+        }
+    }
+
+    #[test]
+    fn a_producer_killed_before_the_end_of_a_put_leaves_nothing() {
+        let ring = Ring::create(2).unwrap();
+        ring.put_now(b"a").unwrap();
+        // All that it does before the tail moves.
+        let _ = ring.put_long(ring.place(1), &vec![1; 200_000]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| std::mem::forget(ring.put_lock.lock(None))).join().unwrap();
+        });
+        assert_eq!(ring.len(), 1);
+        ring.put_now(&[2; 300]).unwrap();
+        assert_eq!((taken(&ring).unwrap(), taken(&ring).unwrap()), (b"a".to_vec(), vec![2; 300]));
+        assert!(ring.spill.taken() <= Spill::PAGE);
+        assert!(matches!(taken(&ring), Err(Error::Empty)));
+    }
+
+    #[test]
+    fn a_consumer_killed_before_the_end_of_a_get_leaves_the_item() {
+        let ring = Ring::create(2).unwrap();
+        ring.put_now(&[3; 500]).unwrap();
+        std::thread::scope(|scope| {
+            let reads = || {
+                std::mem::forget(ring.get_lock.lock(None));
+                ring.spill.read(0, 500).unwrap();
+            };
+            scope.spawn(reads).join().unwrap();
+        });
+        assert_eq!(taken(&ring).unwrap(), [3; 500]);
+    }
+
+    #[test]
+    fn memory_that_holds_something_else_is_refused() {
+        let copies = |ring: &Ring| ring.fds().map(|fd| fd.try_clone_to_owned().unwrap());
+        let ring = Ring::create(2).unwrap();
+        let [memory, spill] = copies(&ring);
+        assert_eq!(Ring::open(memory, spill).unwrap().capacity(), 2);
+        let [memory, spill] = copies(&ring);
+        assert!(Ring::open(spill, memory).is_err());
+        for (at, value) in [(CAPACITY, 3), (CAPACITY, 0), (0, 1)] {
+            let ring = Ring::create(2).unwrap();
+            ring.word(at).store(value, Ordering::Relaxed);
+            let [memory, spill] = copies(&ring);
+            assert!(Ring::open(memory, spill).is_err(), "{value} at {at} was accepted");
+        }
+    }
+
+    #[test]
+    fn nothing_is_put_after_the_end_and_what_was_put_before_is_there() {
+        let ring = Ring::create(2).unwrap();
+        ring.put_now(b"").unwrap();
+        ring.close();
+        assert!(matches!(ring.put(b"x", None), Err(Error::Closed)));
+        assert_eq!(taken(&ring).unwrap(), b"");
+        assert!(matches!(ring.get(&mut Vec::new(), None), Err(Error::Closed)));
     }
 }
