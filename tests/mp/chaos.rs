@@ -196,7 +196,10 @@ fn a_client_of_a_manager_or_the_manager(random: &mut Random) {
     }
 }
 
-const SCENES: [(&str, fn(&mut Random)); 7] = [
+/// Somebody uses something, and is killed.
+type Scene = fn(&mut Random);
+
+const SCENES: [(&str, Scene); 7] = [
     ("worker of a pool", a_worker_of_a_pool),
     ("user of a queue", a_user_of_a_queue),
     ("worker at a joinable queue", a_worker_at_a_joinable_queue),
