@@ -47,7 +47,8 @@ impl fmt::Display for Panic {
 ///
 /// It can be cloned, because one failure may concern many: all jobs of a pool that is gone, say. It prints as one line. It
 /// can be what a task returns, so that a task can use `?`: `process.join()??` is its value then.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Its debug form is the same line, so that a `main` that returns it shows what a person needs.
+#[derive(Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Error {
     /// The function panicked. The process itself may live on.
@@ -117,6 +118,12 @@ impl fmt::Display for Error {
             Self::Refused(why) => write!(f, "{}", OneLine::text(why)),
             Self::System(error) => error.fmt(f),
         }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -142,7 +142,10 @@ pub fn adopt(raw: RawFd) -> Result<OwnedFd, Error> {
 /// ENOTSOCK if it is none, and the system's: EMFILE.
 pub(crate) fn take_input_socket() -> io::Result<OwnedFd> {
     let input = io::stdin();
-    nix::sys::socket::getsockopt(&input, nix::sys::socket::sockopt::SockType)?;
+    if nix::sys::socket::getsockopt(&input, nix::sys::socket::sockopt::SockType)? != nix::sys::socket::SockType::Stream
+    {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     let socket = input.as_fd().try_clone_to_owned()?;
     let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
     nix::unistd::dup2_stdin(null)?;

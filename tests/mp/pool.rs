@@ -328,3 +328,36 @@ fn news_tell_who_did_what_and_who_came_and_went() {
     assert_eq!(done, expected.map(|(job, worker, ok)| (job, worker.to_owned(), ok)));
     assert_eq!(staff, ["+w-1", "-w-1", "+w-2", "-w-2"]);
 }
+
+/// Nobody waits for the job here, so nobody but the pool's own thread can see that its time is over.
+#[test]
+fn the_time_of_a_job_is_kept_also_if_nobody_waits_for_it() {
+    for has_callback in [false, true] {
+        let pool = Pool::new(task!(hang_at)).workers(1).timeout(Duration::from_millis(100)).build().unwrap();
+        if has_callback {
+            pool.on_done(|_, _, _| {});
+        }
+        assert_eq!(pool.submit((0, 1)).unwrap().get().unwrap(), 0, "the worker is there and idle");
+        let job = pool.submit((1, 1)).unwrap();
+        crate::eventually(|| job.is_done());
+        assert!(matches!(job.get(), Err(Error::TimedOut)));
+    }
+}
+
+fn hang_at(n: u64, bad: u64) -> u64 {
+    match n {
+        n if n == bad => loop {
+            std::thread::park();
+        },
+        n => n,
+    }
+}
+
+#[test]
+fn a_paused_pool_goes_on_when_it_is_joined() {
+    let pool = Pool::new(task!(square)).workers(1).build().unwrap();
+    pool.pause();
+    let job = pool.submit(3).unwrap();
+    pool.join();
+    assert_eq!(job.get().unwrap(), 9);
+}

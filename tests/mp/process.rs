@@ -221,3 +221,10 @@ fn children_are_listed_while_they_are_held() {
     drop(process);
     assert!(!mp::children().contains(&worker));
 }
+
+#[test]
+fn a_paused_process_goes_on_when_it_is_dropped() {
+    let mut process = Process::spawn(task!(|| std::thread::sleep(Duration::from_millis(20))), ()).unwrap();
+    process.pause();
+    drop(process);
+}

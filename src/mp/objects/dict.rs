@@ -197,7 +197,7 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> DictProxy
         task: Task<Update<M, A>, R>,
         args: impl Args<A>,
     ) -> Result<R> {
-        change(task, &args.args(), |change| self.call(DictOperation::Update(change)))
+        change(task, &args.into_task_args(), |change| self.call(DictOperation::Update(change)))
     }
 
     /// [`update`](Self::update) of one value: the task finds None if there is no such key, and leaves None to remove it.
@@ -215,7 +215,7 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> DictProxy
         K: Borrow<Q>,
     {
         let key = encoded(key)?;
-        change(task, &args.args(), |change| self.call(DictOperation::UpdateKey(Bytes(&key), change)))
+        change(task, &args.into_task_args(), |change| self.call(DictOperation::UpdateKey(Bytes(&key), change)))
     }
 
     fn call<R: DeserializeOwned>(&self, operation: DictOperation<'_>) -> Result<R> {

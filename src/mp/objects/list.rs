@@ -122,7 +122,7 @@ macro_rules! sequence {
                 task: Task<Update<Vec<T>, A>, R>,
                 args: impl Args<A>,
             ) -> Result<R> {
-                change(task, &args.args(), |change| call(&self.remote, ListOperation::Update(change)))
+                change(task, &args.into_task_args(), |change| call(&self.remote, ListOperation::Update(change)))
             }
 
             /// [`update`](Self::update) of one element.
@@ -137,7 +137,9 @@ macro_rules! sequence {
                 args: impl Args<A>,
             ) -> Result<R> {
                 let index = index as u64;
-                change(task, &args.args(), |change| call(&self.remote, ListOperation::UpdateAt(index, change)))
+                change(task, &args.into_task_args(), |change| {
+                    call(&self.remote, ListOperation::UpdateAt(index, change))
+                })
             }
         }
     };

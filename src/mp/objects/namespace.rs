@@ -87,7 +87,7 @@ impl NamespaceProxy {
         args: impl Args<A>,
     ) -> Result<R> {
         let of = type_name::<T>();
-        change(task, &args.args(), |change| self.call(NamespaceOperation::Update(name, of, change)))
+        change(task, &args.into_task_args(), |change| self.call(NamespaceOperation::Update(name, of, change)))
     }
 
     fn call<R: DeserializeOwned>(&self, operation: NamespaceOperation<'_>) -> Result<R> {

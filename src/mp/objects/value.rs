@@ -67,7 +67,7 @@ impl<T: Serialize + DeserializeOwned> ValueProxy<T> {
         task: Task<Update<T, A>, R>,
         args: impl Args<A>,
     ) -> Result<R> {
-        change(task, &args.args(), |change| self.call(ValueOperation::Update(change)))
+        change(task, &args.into_task_args(), |change| self.call(ValueOperation::Update(change)))
     }
 
     fn call<R: DeserializeOwned>(&self, operation: ValueOperation<'_>) -> Result<R> {

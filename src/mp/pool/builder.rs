@@ -99,7 +99,7 @@ impl<A, R> PoolBuilder<A, R> {
     /// the worker ends.
     pub fn initializer<B: Serialize, S>(mut self, task: Task<B, S>, args: impl Args<B>) -> Self {
         let mut bytes = Vec::new();
-        match wire::encode(&args.args(), &mut bytes) {
+        match wire::encode(&args.into_task_args(), &mut bytes) {
             Ok(()) => self.options.first = Some((task.name().to_owned(), bytes)),
             Err(error) => self.flaw = Some(error),
         }

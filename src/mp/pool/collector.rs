@@ -83,8 +83,9 @@ impl Shared {
     pub(super) fn submit(&self, jobs: &Arc<Jobs>) -> Result<()> {
         let mut state = self.lock();
         state.add(jobs)?;
-        // Arguments that did not fit into a socket are for the thread to send.
-        if state.crew.iter().any(Member::wants_write) || state.crew.is_empty() {
+        // Arguments that did not fit into a socket are for the thread to send, and the time of a job is for it to keep.
+        let has_deadline = state.options.timeout.is_some();
+        if has_deadline || state.crew.iter().any(Member::wants_write) || state.crew.is_empty() {
             self.waker.wake();
         }
         Ok(())
@@ -131,8 +132,11 @@ impl Shared {
     /// that wake this one, would take longer than a short job does.
     pub(super) fn look_for(&self, is_done: impl Fn() -> bool) {
         let Ok(mut glance) = self.glance.try_lock() else { return };
-        // Callbacks are for the thread of the pool to call.
-        if is_done() || self.callback.try_lock().map_or(true, |callback| callback.is_some()) {
+        // Callbacks are for the thread of the pool to call, and jobs whose time it keeps are for it to give.
+        if is_done()
+            || self.lock().options.timeout.is_some()
+            || self.callback.try_lock().map_or(true, |callback| callback.is_some())
+        {
             return;
         }
         let found = glance.at(|| {

@@ -118,6 +118,7 @@ impl<A, R> Pool<A, R> {
 
     /// Waits until all jobs are done and all workers have ended. Closes the pool.
     pub fn join(mut self) {
+        self.resume();
         self.close();
         self.wait_for_collector();
     }
@@ -182,7 +183,7 @@ impl<A: Serialize, R: DeserializeOwned> Pool<A, R> {
     /// # Errors
     /// As [`submit`](Self::submit).
     pub fn batch<I: Args<A>>(&self, items: impl IntoIterator<Item = I>) -> Result<Batch<R>> {
-        let jobs = Arc::new(Jobs::new(self.shared.next_id(), items.into_iter().map(Args::args))?);
+        let jobs = Arc::new(Jobs::new(self.shared.next_id(), items.into_iter().map(Args::into_task_args))?);
         self.shared.submit(&jobs)?;
         Ok(Batch::new(jobs, Arc::clone(&self.shared)))
     }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde::Serialize;
 
 use crate::mp::process::children::Listed;
-use crate::mp::process::start::{MARK, Start};
+use crate::mp::process::start::{MARK, Start, expect_init};
 use crate::mp::process::{Process, Progress, current};
 use crate::mp::socket::Socket;
 use crate::mp::task::Task;
@@ -82,6 +82,7 @@ impl<A: Serialize, R> ProcessBuilder<A, R> {
     /// # Errors
     /// As [`Process::spawn`].
     pub fn spawn(self) -> Result<Process<R>> {
+        expect_init()?;
         let Self { task, args, name, is_daemon, mut command } = self;
         let identity = current::next_child();
         let name = name.unwrap_or_else(|| format!("Process-{identity}"));

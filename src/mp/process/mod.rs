@@ -34,7 +34,7 @@ use start::Answer;
 /// A process that runs one task of this program, and the result that it will give.
 ///
 /// It is this program started anew (never a fork of its memory), so the first line of `main` has to be
-/// [`init`](crate::init): there the child finds out what it is for, runs the task and ends. What the task returns, or how
+/// [`init`]: there the child finds out what it is for, runs the task and ends. What the task returns, or how
 /// the process failed to return, is what [`join`](Process::join) gives.
 ///
 /// **Dropping it waits for the process, unless it is a daemon, which is killed.** That is how Python's multiprocessing
@@ -84,7 +84,7 @@ impl<R> Process<R> {
     /// # Errors
     /// When no process can be started (limits on processes or descriptors), or an argument cannot be serialised.
     pub fn spawn<A: Serialize>(task: Task<A, R>, args: impl Args<A>) -> Result<Self> {
-        ProcessBuilder::new(task, args.args()).spawn()
+        ProcessBuilder::new(task, args.into_task_args()).spawn()
     }
 
     /// A process still to be started, for which more is to be said.
@@ -95,7 +95,7 @@ impl<R> Process<R> {
     /// # Ok::<(), ipcpipe::mp::Error>(())
     /// ```
     pub fn builder<A: Serialize>(task: Task<A, R>, args: impl Args<A>) -> ProcessBuilder<A, R> {
-        ProcessBuilder::new(task, args.args())
+        ProcessBuilder::new(task, args.into_task_args())
     }
 
     /// Its process id.
@@ -292,6 +292,8 @@ impl<R> Drop for Process<R> {
         if self.is_daemon {
             self.signal(signal::KILL);
         }
+        // One that is paused could never end.
+        self.resume();
         self.wait(None);
     }
 }

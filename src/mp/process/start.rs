@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::env;
 use std::os::fd::AsFd;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,19 @@ use crate::sys::{fd, process, signal};
 
 /// The first argument of a child. Its standard input is then a socket to its parent.
 pub(super) const MARK: &str = "--ipcpipe-task";
+
+/// A program that never calls [`init`] would start itself again in every child, without end.
+static IS_CALLED: AtomicBool = AtomicBool::new(false);
+
+/// Refuses to start a child that would not know what it is.
+pub(super) fn expect_init() -> Result<()> {
+    if IS_CALLED.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let why = "ipcpipe::init() was not called, by which a child finds out what it is for";
+    let error = crate::Error::refused("cannot start", "a process of this program", why);
+    Err(error.hint("make it the first line of main, or in tests write ipcpipe::init_before_main!() once").into())
+}
 
 /// The first message of a parent; the arguments of the task follow.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,6 +58,7 @@ pub(super) enum Answer {
 /// // what the program does
 /// ```
 pub fn init() {
+    IS_CALLED.store(true, Ordering::Relaxed);
     if env::args_os().nth(1).is_some_and(|word| word == MARK)
         && let Ok(control) = fd::take_input_socket()
     {
@@ -59,7 +74,7 @@ pub extern "C" fn before_main() {
     init();
 }
 
-/// Has [`init`](crate::init) called before `main`: for the tests of a crate, whose `main` is the test harness's.
+/// Has [`init`] called before `main`: for the tests of a crate, whose `main` is the test harness's.
 ///
 /// Written once in the root of a test crate, or under `#[cfg(test)]` in that of a library. Programs call `init()`: code
 /// before `main` runs before anything of theirs is set up.

@@ -41,7 +41,7 @@ use ring::Ring;
 /// cannot hold a queue, or anything else with a descriptor.
 ///
 /// A process that is killed in the middle of a put or a get leaves the queue as it was, or has put or got the item. What it
-/// got and had not worked off is lost with it: see [`JoinableQueue`](crate::mp::JoinableQueue).
+/// got and had not worked off is lost with it: see [`JoinableQueue`].
 ///
 /// ```standalone_crate
 /// use ipcpipe::mp::{Process, Queue};

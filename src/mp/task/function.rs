@@ -39,11 +39,11 @@ impl<T, A> std::fmt::Debug for Update<T, A> {
 /// What can be given as the arguments `A` of a task: the tuple of them, or the one argument itself.
 pub trait Args<A> {
     /// As a tuple.
-    fn args(self) -> A;
+    fn into_task_args(self) -> A;
 }
 
 impl<A> Args<(A,)> for A {
-    fn args(self) -> (A,) {
+    fn into_task_args(self) -> (A,) {
         (self,)
     }
 }
@@ -89,7 +89,7 @@ macro_rules! functions {
         }
 
         impl<$($arg),*> Args<($($arg,)*)> for ($($arg,)*) {
-            fn args(self) -> Self {
+            fn into_task_args(self) -> Self {
                 self
             }
         }

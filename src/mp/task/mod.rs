@@ -93,7 +93,7 @@ impl<'de, A, R> Deserialize<'de> for Task<A, R> {
     }
 }
 
-/// Makes a [`Task`](crate::mp::Task) of a function, a method or a closure that captures nothing, with up to eight arguments.
+/// Makes a [`Task`] of a function, a method or a closure that captures nothing, with up to eight arguments.
 ///
 /// Arguments and result are what serde can serialise and owns. A closure has to name the types of its arguments. Nothing
 /// else has to be declared anywhere: the macro leaves an entry in a table of the program, where a child finds it.
@@ -113,7 +113,7 @@ impl<'de, A, R> Deserialize<'de> for Task<A, R> {
 /// ```
 ///
 /// A function whose first argument is `&mut T` becomes a task that changes a shared object of the type `T`: see
-/// [`Update`](crate::mp::Update).
+/// [`Update`].
 ///
 /// ```
 /// use ipcpipe::mp::{Task, Update};

@@ -155,7 +155,12 @@ fn ping_pong(count: u64) -> Result<Duration> {
 
 fn lock(count: u64) -> Result<Duration> {
     let lock = Lock::new()?;
-    timed(|| (0..count).try_for_each(|_| Ok(drop(black_box(lock.lock()?)))))
+    timed(|| {
+        for _ in 0..count {
+            drop(black_box(lock.lock()?));
+        }
+        Ok(())
+    })
 }
 
 fn add(value: Value<u64>, start: Barrier, count: u64) -> Result<()> {
