@@ -34,6 +34,9 @@ fn a_stopped_worker_is_not_waited_for_once_the_end_is_asked_for() {
             let mut run = Running::of(sandbox.command(args).stdin(Stdio::piped()));
             let pids = workers(run.pid(), number);
             let stopped = pids[number - 1];
+            // Until all are there, nobody reads: then nothing has a name any more.
+            let base = sandbox.path("run/ipcpipe");
+            wait_for("no names", || fs::read_dir(&base).map_or(true, |mut it| it.next().is_none()).then_some(()));
             send(stopped, Signal::SIGSTOP);
             wait_for("its stop", || process(stopped).filter(|it| it.state == 'T').map(drop));
             // A piece, which most links do not hold: the lead waits to write, and the rest stays in the pipe.
