@@ -6,6 +6,7 @@ mod controller;
 mod error;
 mod glance;
 mod handed;
+mod holder;
 mod memory;
 mod objects;
 mod pipe;

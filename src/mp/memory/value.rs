@@ -286,30 +286,4 @@ mod tests {
             last = seen;
         }
     }
-
-    #[test]
-    #[ignore = "a measurement"]
-    fn b24_measure() {
-        const ROUNDS: u64 = 10_000_000;
-        let test = "mp::memory::value::tests::b24_measure";
-        let add = |value: &Value<u64>| (0..ROUNDS).for_each(|_| value.update(|it| *it += 1).unwrap());
-        if let Some(value) = given::<Value<u64>>(0) {
-            let ready = given::<Unlocked<u64>>(1).unwrap();
-            ready.fetch_add(1);
-            eventually(|| ready.load() == 2);
-            return add(&value);
-        }
-        let value = Value::new(0_u64).unwrap();
-        let start = std::time::Instant::now();
-        add(&value);
-        eprintln!("uncontended: {:.1} ns", start.elapsed().as_nanos() as f64 / ROUNDS as f64);
-        for _ in 0..3 {
-            let ready = Unlocked::new(0_u64).unwrap();
-            let partners = [(); 2].map(|()| partner(test, &[value.fd(), ready.fd()]));
-            eventually(|| ready.load() == 2);
-            let start = std::time::Instant::now();
-            partners.into_iter().for_each(|it| it.join());
-            eprintln!("two processes: {:.1} M/s", 2.0 * ROUNDS as f64 / start.elapsed().as_secs_f64() / 1e6);
-        }
-    }
 }

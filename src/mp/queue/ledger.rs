@@ -14,8 +14,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::bell::Bell;
-use super::holder::Holder;
 use super::table::{PLACE, PLACES, Table, Taken, Ticket};
+use crate::mp::holder::Holder;
 use crate::mp::{Error, Result};
 use crate::sys::clock::now_ns;
 use crate::sys::shared::{Acquired, Kind, MutexGuard, PATIENCE, Region, SharedMutex, Spill, is_over, nap};

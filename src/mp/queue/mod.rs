@@ -5,7 +5,6 @@
 
 mod bell;
 mod codec;
-mod holder;
 mod item;
 mod joinable;
 mod ledger;

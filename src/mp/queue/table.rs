@@ -8,8 +8,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::holder::Holder;
 use crate::mp::Result;
+use crate::mp::holder::Holder;
 use crate::sys::shared::{Region, Spill};
 
 /// Where the words are. Those before belong to the ledger.

@@ -3,34 +3,10 @@
 //! A place counts from the moment that its number is not zero, which is written last and in one piece. So a process that is
 //! killed while it takes a place has none; one that is killed later is found dead by whoever looks.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::sys::proc;
+use crate::mp::holder::Holder;
 use crate::sys::shared::Region;
-
-/// A process: its pid, and when it started, because a pid is given to another process one day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Who {
-    pid: u32,
-    start_ticks: u64,
-}
-
-impl Who {
-    /// This process. None where /proc is not to be seen, so that others could not see it either.
-    fn this() -> Option<Self> {
-        static THIS: OnceLock<Option<Who>> = OnceLock::new();
-        *THIS.get_or_init(|| {
-            let stat = proc::stat(std::process::id())?;
-            Some(Who { pid: stat.pid, start_ticks: stat.start_ticks })
-        })
-    }
-
-    /// True unless it has ended; a zombie has.
-    fn is_alive(self) -> bool {
-        proc::stat(self.pid).is_some_and(|stat| stat.start_ticks == self.start_ticks && !stat.is_zombie())
-    }
-}
 
 /// The table that begins at an offset of a region.
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +34,9 @@ impl<'a> Holders<'a> {
         self.region.atomic_u64(self.offset + (place * WORDS + word) * 8)
     }
 
-    fn who(&self, place: usize) -> Who {
+    fn who(&self, place: usize) -> Holder {
         let [pid, start_ticks] = [0, 1].map(|word| self.word(place, word).load(Ordering::Relaxed));
-        Who { pid: pid as u32, start_ticks }
+        Holder { pid: pid as u32, start_ticks }
     }
 
     /// How much the process at `place` holds.
@@ -75,7 +51,11 @@ impl<'a> Holders<'a> {
 
     /// The place of this process, where the number is 0 if it had none. None when the table is full.
     pub(super) fn mine(&self) -> Option<usize> {
-        let this = Who::this()?;
+        let this = Holder::this();
+        // Where /proc is not to be seen, others could not see it either.
+        if this.pid == 0 {
+            return None;
+        }
         let mut free = None;
         for place in 0..Self::PLACES {
             if self.number(place) == 0 {
@@ -101,13 +81,13 @@ impl<'a> Holders<'a> {
 
     /// Who holds something and is dead. Reads /proc, so better without the lock; what it finds may be out of date, but
     /// the dead stay dead.
-    pub(super) fn dead(&self) -> Vec<(usize, Who)> {
+    pub(super) fn dead(&self) -> Vec<(usize, Holder)> {
         let held = (0..Self::PLACES).filter(|place| self.number(*place) != 0);
-        held.map(|place| (place, self.who(place))).filter(|(_, who)| !who.is_alive()).collect()
+        held.map(|place| (place, self.who(place))).filter(|(_, who)| who.is_dead()).collect()
     }
 
     /// Takes away what the dead hold. True if there was anything.
-    pub(super) fn bury(&self, dead: &[(usize, Who)]) -> bool {
+    pub(super) fn bury(&self, dead: &[(usize, Holder)]) -> bool {
         let mut buried = false;
         for (place, who) in dead {
             if self.who(*place) == *who && self.number(*place) != 0 {

@@ -139,14 +139,4 @@ mod tests {
         });
         assert!(lock.try_lock().is_ok());
     }
-
-    #[test]
-    #[ignore = "a measurement"]
-    fn b32_measure() {
-        const ROUNDS: u32 = 20_000_000;
-        let lock = Lock::new().unwrap();
-        let start = std::time::Instant::now();
-        (0..ROUNDS).for_each(|_| drop(lock.lock().unwrap()));
-        eprintln!("lock and unlock: {:.1} ns", start.elapsed().as_nanos() as f64 / f64::from(ROUNDS));
-    }
 }

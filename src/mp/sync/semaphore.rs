@@ -360,14 +360,4 @@ mod tests {
             drop(both);
         }
     }
-
-    #[test]
-    #[ignore = "a measurement"]
-    fn b32_measure() {
-        const ROUNDS: u32 = 5_000_000;
-        let semaphore = Semaphore::new(1).unwrap();
-        let start = Instant::now();
-        (0..ROUNDS).for_each(|_| drop(semaphore.acquire()));
-        eprintln!("acquire and release: {:.1} ns", start.elapsed().as_nanos() as f64 / f64::from(ROUNDS));
-    }
 }

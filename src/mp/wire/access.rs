@@ -36,7 +36,20 @@ pub(super) struct Items<'d, 'de> {
     pub(super) left: u64,
 }
 
-impl Items<'_, '_> {
+impl<'de> Items<'_, 'de> {
+    /// The next element, or the next key: of those without a byte few are enough, as they are all the same.
+    #[inline]
+    fn next<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let left = self.decoder.left();
+        let value = seed.deserialize(&mut *self.decoder)?;
+        self.decoder.look_for_empty(left)?;
+        Ok(Some(value))
+    }
+
     /// Never more than the bytes that are left could be.
     #[inline]
     fn hint(&self) -> Option<usize> {
@@ -50,14 +63,7 @@ impl<'de> de::SeqAccess<'de> for &mut Items<'_, 'de> {
 
     #[inline]
     fn next_element_seed<T: de::DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        let left = self.decoder.left();
-        let value = seed.deserialize(&mut *self.decoder)?;
-        self.decoder.look_for_empty(left)?;
-        Ok(Some(value))
+        self.next(seed)
     }
 
     #[inline]
@@ -71,15 +77,7 @@ impl<'de> de::MapAccess<'de> for &mut Items<'_, 'de> {
 
     #[inline]
     fn next_key_seed<K: de::DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        let left = self.decoder.left();
-        let key = seed.deserialize(&mut *self.decoder)?;
-        // A key without a byte is always the same key, so few are enough for any map.
-        self.decoder.look_for_empty(left)?;
-        Ok(Some(key))
+        self.next(seed)
     }
 
     #[inline]

@@ -87,16 +87,3 @@ fn b20_a_writer_killed_in_the_middle_leaves_nothing_rather_than_a_mixture() {
     bytes[8..16].copy_from_slice(b"half new");
     assert_eq!(place.read(&bytes), Some(Item::None));
 }
-
-#[test]
-#[ignore = "a measurement"]
-fn b20_measure() {
-    const ROUNDS: u64 = 20_000_000;
-    let list = SharedList::new([0, 1, 2]).unwrap();
-    let start = std::time::Instant::now();
-    (0..ROUNDS as i64).for_each(|it| list.set(1, it).unwrap());
-    eprintln!("set: {:.1} ns", start.elapsed().as_nanos() as f64 / ROUNDS as f64);
-    let start = std::time::Instant::now();
-    (0..ROUNDS).for_each(|_| drop(std::hint::black_box(list.get(1).unwrap())));
-    eprintln!("get: {:.1} ns", start.elapsed().as_nanos() as f64 / ROUNDS as f64);
-}

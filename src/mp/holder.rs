@@ -1,4 +1,4 @@
-//! Who holds an item.
+//! Who holds something that others wait for: a process, told from all that ever had its pid.
 
 use std::sync::OnceLock;
 
@@ -6,14 +6,14 @@ use crate::sys::proc;
 
 /// A process: its pid, and when it started, because a pid is given to another process one day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Holder {
-    pub(super) pid: u32,
-    pub(super) start_ticks: u64,
+pub(crate) struct Holder {
+    pub(crate) pid: u32,
+    pub(crate) start_ticks: u64,
 }
 
 impl Holder {
     /// This process. Without /proc it has the pid 0, and nobody will find out that it has died.
-    pub(super) fn this() -> Self {
+    pub(crate) fn this() -> Self {
         static THIS: OnceLock<Holder> = OnceLock::new();
         *THIS.get_or_init(|| {
             let stat = proc::stat(std::process::id());
@@ -22,7 +22,7 @@ impl Holder {
     }
 
     /// True if it has ended; a zombie has. Reads /proc.
-    pub(super) fn is_dead(self) -> bool {
+    pub(crate) fn is_dead(self) -> bool {
         let is_it = |stat: proc::Stat| stat.start_ticks == self.start_ticks && !stat.is_zombie();
         self.pid != 0 && !proc::stat(self.pid).is_some_and(is_it)
     }
