@@ -15,6 +15,7 @@ use super::link::Geometry;
 use super::transport::{Fault, Read};
 use crate::Error;
 use crate::record::{Record, Sample};
+use crate::sys::fd;
 use crate::sys::wait::{self, Interest};
 
 /// All messages have one priority: the kernel would deliver a higher one first, out of order.
@@ -96,6 +97,7 @@ fn limit(file: &str, otherwise: usize) -> usize {
 fn explain(name: &str, messages: usize, size: usize, errno: Errno) -> Error {
     let error = Error::os("cannot create message queue", format!("{name} ({messages} x {size} B)"), errno);
     match errno {
+        Errno::EMFILE if fd::are_used_up() => error.hint(fd::RAISE_LIMIT),
         Errno::EMFILE | Errno::ENOMEM => error.hint(
             "the limit RLIMIT_MSGQUEUE on your bytes in queues is used up: try 'ulimit -q 819200', 'ipcpipe clean' or --backend pipe",
         ),

@@ -13,7 +13,7 @@ use crate::spread::roster::Roster;
 use crate::spread::wire::{FAULT, Head, Inbox, Post, READY};
 use crate::spread::{Options, Station};
 use crate::sys::child::{Child, Status};
-use crate::sys::fd::{duplicate, is_at_limit};
+use crate::sys::fd::{self, duplicate, is_at_limit};
 use crate::sys::handle::Handle;
 use crate::sys::signal::{Blocked, REQUESTS};
 use crate::sys::wait::{self, Interest};
@@ -75,9 +75,8 @@ fn geometry(workers: usize, they_read: bool) -> Geometry {
 /// What to do where a link cannot be made: each worker has two, and of queues all that a user has count.
 fn advise(options: &Options) -> impl FnOnce(Error) -> Error {
     let is_mq = options.backend == Backend::Mq;
-    // The limit on queues has the same number as that on open files.
     move |error| {
-        match is_mq && is_at_limit(&error) {
+        match is_mq && is_at_limit(&error) && !fd::are_used_up() {
         true => error.hint(
             "the limit RLIMIT_MSGQUEUE on your bytes in queues is used up: use fewer workers, raise it with 'ulimit -q', \
              or use --backend pipe; 'ipcpipe clean' removes queues of runs that died",
@@ -126,9 +125,10 @@ impl Started {
             Some(file) => duplicate(file, "the text for a worker")?.into(),
         });
         let child = Child::spawn(&mut command, work.receiver.fds().chain(results.sender.fds()))?;
-        let handle = child.handle().map(Arc::new).map_err(|error| {
-            Error::os("cannot hold", &name, error).hint("raise the limit on open files ('ulimit -n')")
-        })?;
+        let handle = child
+            .handle()
+            .map(Arc::new)
+            .map_err(|error| Error::os("cannot hold", &name, error).hint(fd::RAISE_LIMIT))?;
         let was_killed = roster.enter(handle.clone(), child.pid());
         Ok(Self { name, child, handle, was_killed, work: work.sender, results: results.receiver })
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::Error;
-use crate::sys::fd::Inheritable;
+use crate::sys::fd::{self, Inheritable};
 use crate::sys::handle::{self, Handle};
 use crate::sys::wait::{self, Interest};
 
@@ -106,9 +106,7 @@ impl Child {
             Some(libc::EAGAIN) => {
                 Error::os("cannot start", &program, error).hint("raise the limit on processes ('ulimit -u')")
             }
-            Some(libc::EMFILE) => {
-                Error::os("cannot start", &program, error).hint("raise the limit on open files ('ulimit -n')")
-            }
+            Some(libc::EMFILE) => Error::os("cannot start", &program, error).hint(fd::RAISE_LIMIT),
             _ => Error::os("cannot start", &program, error),
         };
         let _alone = SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);

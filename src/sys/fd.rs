@@ -35,13 +35,23 @@ pub fn duplicate(fd: impl AsFd, name: &str) -> Result<OwnedFd, Error> {
 }
 
 /// What to do about a lack of descriptors.
+pub(crate) const RAISE_LIMIT: &str = "raise the limit on open files ('ulimit -n')";
+
+/// Says what to do, if `error` is a lack of descriptors.
 fn with_way_out(error: Error) -> Error {
-    if is_at_limit(&error) { error.hint("raise the limit on open files ('ulimit -n')") } else { error }
+    if is_at_limit(&error) { error.hint(RAISE_LIMIT) } else { error }
 }
 
 /// True if a limit of this process was reached: EMFILE.
 pub(crate) fn is_at_limit(error: &Error) -> bool {
     error.raw_os_error().map(Errno::from_raw) == Some(Errno::EMFILE)
+}
+
+/// True if this process may not open one more descriptor. Some calls answer other limits with EMFILE too; this tells them
+/// apart.
+#[must_use]
+pub(crate) fn are_used_up() -> bool {
+    matches!(memfd_create("probe", MFdFlags::MFD_CLOEXEC), Err(Errno::EMFILE))
 }
 
 /// A file that is in memory and nowhere else (memfd_create(2)); `name` is what /proc shows.

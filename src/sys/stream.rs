@@ -16,6 +16,7 @@ use rustix::net::{
 };
 
 use crate::Error;
+use crate::sys::fd;
 
 /// The most descriptors that are sent at once. The kernel's own limit is 253.
 pub(crate) const MOST_FDS: usize = 250;
@@ -122,7 +123,7 @@ pub(crate) fn explain(what: &'static str, cause: io::Error) -> Error {
     let errno = Errno::from_io_error(&cause);
     let error = Error::os(what, "", cause);
     match errno {
-        Some(Errno::MFILE) => error.hint("raise the limit on open files ('ulimit -n')"),
+        Some(Errno::MFILE) => error.hint(fd::RAISE_LIMIT),
         Some(Errno::TOOMANYREFS) => {
             error.hint("let receivers take what is under way, or raise the limit on open files ('ulimit -n')")
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::Error;
+use crate::sys::fd;
 
 /// A descriptor that other threads make readable (eventfd(2)). Clones are the same one.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ impl Waker {
         let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|errno| {
             let error = Error::os("cannot create an event descriptor", "", errno);
             match errno {
-                rustix::io::Errno::MFILE => error.hint("raise the limit on open files ('ulimit -n')"),
+                rustix::io::Errno::MFILE => error.hint(fd::RAISE_LIMIT),
                 _ => error,
             }
         })?;

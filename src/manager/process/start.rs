@@ -80,9 +80,8 @@ impl Process {
 
     fn launch(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         let cookie = format!("{COOKIE}={}.{}", cx.setup.tag, self.id);
-        fd::room_for(OPENED).map_err(|error| {
-            Error::os("cannot start", &self.spec.name, error).hint("raise the limit on open files ('ulimit -n')")
-        })?;
+        fd::room_for(OPENED)
+            .map_err(|error| Error::os("cannot start", &self.spec.name, error).hint(fd::RAISE_LIMIT))?;
         let probe = self.spec.ready.as_ref().map(|ready| Probe::new(ready, cx, self.id)).transpose()?;
         check(&self.spec)?;
         let mut command = command(&self.spec, &cx.setup.job, &cookie);

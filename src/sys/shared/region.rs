@@ -18,6 +18,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::fstat;
 
 use crate::Error;
+use crate::sys::fd;
 
 /// Shared memory, mapped for reading and writing as long as this lives.
 ///
@@ -206,7 +207,7 @@ fn available() -> Option<usize> {
 /// The error for a person, with what to do about it.
 pub(super) fn explain(what: &'static str, name: impl std::fmt::Display, error: io::Error) -> Error {
     let hint = match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::EMFILE) => Some("raise the limit on open files ('ulimit -n')"),
+        Some(Errno::EMFILE) => Some(fd::RAISE_LIMIT),
         Some(Errno::ENOSPC) => Some("make room in /dev/shm ('df /dev/shm') or ask for less"),
         Some(Errno::ENOMEM) => Some("ask for less, or raise the limit on memory"),
         _ => None,
