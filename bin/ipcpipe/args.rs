@@ -15,6 +15,7 @@ use clap_complete::Shell;
 use ipcpipe::channel::Backend;
 use ipcpipe::stage::log::{Fsync, LogFormat};
 
+use crate::lazy::Lazy;
 use crate::units::{self, Batch, Rate};
 
 /// The usage lines of help and man page.
@@ -65,7 +66,7 @@ pub(crate) enum Command {
     /// Remove the names that runs killed before their clean-up left behind; live runs are not touched.
     Clean(CleanArgs),
     /// Measure every mechanism on this machine: throughput, latency, CPU time and context switches a sample.
-    Bench(BenchArgs),
+    Bench(Lazy<BenchArgs>),
     /// Create, pause, resume, end and explain named processes and threads.
     Manager(Box<crate::manager::ManagerArgs>),
     /// Print a completion script for a shell to stdout.
@@ -341,7 +342,7 @@ mod tests {
     impl BenchArgs {
         fn try_parse_list(list: &str) -> Self {
             match Args::try_parse_from(["ipcpipe", "bench", "--backend", list]).expect("valid").command {
-                Some(Command::Bench(bench)) => bench,
+                Some(Command::Bench(bench)) => *bench.0,
                 other => panic!("{other:?}"),
             }
         }

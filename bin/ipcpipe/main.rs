@@ -16,6 +16,7 @@ mod args;
 mod bench;
 mod clean;
 mod config;
+mod lazy;
 mod manager;
 mod parse;
 mod progress;

@@ -11,6 +11,7 @@ use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, ValueEnum};
 
 use crate::args::{Args, When};
 use crate::manager::grammar::nearest;
+use crate::manager::help;
 
 /// Options that exclude each other, by clap's names for them.
 const EXCLUSIVE: [(&str, &str); 4] = [("interval", "rate"), ("min", "input"), ("max", "input"), ("seed", "input")];
@@ -26,12 +27,21 @@ const OF_INPUT: [&str; 3] = ["field", "delimiter", "skip_invalid"];
 pub(crate) fn parse(words: &[OsString]) -> Result<Args, clap::Error> {
     match Args::command().try_get_matches_from(words) {
         Ok(matches) if matches.subcommand_name().is_some() => lower(matches),
-        _ => lower(command().try_get_matches_from(words)?),
+        Ok(_) => lower(with_variables().try_get_matches_from(words)?),
+        Err(_) => lower(command().try_get_matches_from(words)?),
     }
 }
 
-/// The definition of the command line with its environment variables.
+/// The definition of the command line as a person reads it: with its environment variables, and all verbs in the help of the
+/// manager.
 pub(crate) fn command() -> clap::Command {
+    with_variables().mut_subcommands(|command| match command.get_name() {
+        "manager" => command.after_help(help::table()),
+        _ => command,
+    })
+}
+
+fn with_variables() -> clap::Command {
     Args::command().mut_args(with_variable)
 }
 

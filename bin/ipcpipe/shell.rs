@@ -57,7 +57,9 @@ pub(crate) fn completions(shell: Shell) -> Outcome {
 
 fn script(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    let mut command = visible(&parse::command().mut_subcommand("manager", manager::with_verbs));
+    let mut whole = parse::command().disable_help_subcommand(true).mut_subcommand("manager", manager::with_verbs);
+    whole.build();
+    let mut command = visible(&whole);
     clap_complete::generate(shell, &mut command, "ipcpipe", &mut script);
     names::add(shell, script)
 }
@@ -65,7 +67,9 @@ fn script(shell: Shell) -> Vec<u8> {
 /// The command line without what `hide` keeps out of the help, which the generators do not look at.
 fn visible(command: &clap::Command) -> clap::Command {
     let shown = command.get_subcommands().filter(|command| !command.is_hide_set()).map(visible);
-    let options = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    // What every command has is given to the copy again.
+    let options =
+        command.get_arguments().filter(|it| !it.is_hide_set() && it.get_id() != "help" && it.get_id() != "version");
     let copy = clap::Command::new(command.get_name().to_owned()).args(options).subcommands(shown);
     let copy = copy.about(command.get_about().cloned().unwrap_or_default()).disable_help_subcommand(true);
     let copy = copy.visible_aliases(command.get_visible_aliases().map(str::to_owned).collect::<Vec<_>>());

@@ -133,7 +133,7 @@ pub fn count(source: Source<'_>, rules: &Rules, options: &Options, progress: &Pr
                 _ if !metadata.is_file() => {
                     Feed::stream(&name, Box::new(file), options).count(rules, options, progress)
                 }
-                size if size < SMALL && options.io == Io::Auto => {
+                size if size < READ as u64 && options.io == Io::Auto => {
                     count_bytes(&name, &read(&file, &name, size)?, rules, options, progress)
                 }
                 size => {
@@ -144,12 +144,12 @@ pub fn count(source: Source<'_>, rules: &Rules, options: &Options, progress: &Pr
     }
 }
 
-/// Below this size a file is read at once, and counted by one worker unless more are asked for.
+/// Below this size a text is counted by one worker unless more are asked for.
 const SMALL: u64 = 1 << 20;
 /// Bytes of the last pieces of a file: what a worker waits for the others in the end is no more than one of them takes.
 /// No smaller than the largest page, which is mapped as a whole or piecemeal.
 const LEAST: u64 = 2 << 20;
-/// Bytes that are read from a stream at once.
+/// Bytes that are read at once: of a stream always, of a file if these are all.
 const READ: usize = 256 << 10;
 
 fn count_bytes(

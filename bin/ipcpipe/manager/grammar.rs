@@ -34,6 +34,7 @@ pub(crate) use self::map::{Bar, Halt, MapArgs, Order};
 pub(crate) use self::near::nearest;
 use self::pool::{CancelArgs, ResizeArgs, ResultsArgs, SubmitArgs};
 use crate::args::When;
+use crate::lazy::Lazy;
 use crate::units;
 
 /// One command with the options that every command takes.
@@ -100,7 +101,7 @@ impl Options {
 pub(crate) enum Verb {
     /// Create a process, a thread or a pool, and start it.
     #[command(subcommand)]
-    Create(Create),
+    Create(Lazy<Create>),
     /// List processes, threads and pools, or the batches of pools.
     List {
         /// Only this kind.
@@ -108,9 +109,9 @@ pub(crate) enum Verb {
         noun: Option<Noun>,
     },
     /// Pause; done when everything of the target is stopped.
-    Pause(TargetArgs),
+    Pause(Lazy<TargetArgs>),
     /// Let go on what is paused.
-    Resume(TargetArgs),
+    Resume(Lazy<TargetArgs>),
     /// End; done when the whole process tree is gone.
     #[command(visible_alias = "stop")]
     Terminate {
@@ -136,13 +137,13 @@ pub(crate) enum Verb {
         past: Past,
     },
     /// Give jobs to a pool, one for each argument; answered at once.
-    Submit(SubmitArgs),
+    Submit(Lazy<SubmitArgs>),
     /// Wait for the batches of a pool and print what came of their jobs; with exit status 1 if one failed.
-    Results(ResultsArgs),
+    Results(Lazy<ResultsArgs>),
     /// Call off jobs that are not done.
-    Cancel(CancelArgs),
+    Cancel(Lazy<CancelArgs>),
     /// Set the number of workers of a pool.
-    Resize(ResizeArgs),
+    Resize(Lazy<ResizeArgs>),
     /// Explain the verbs, or one of them.
     Help {
         /// The verb.
@@ -156,9 +157,9 @@ pub(crate) enum Verb {
         timeout: Option<Duration>,
     },
     /// SIGKILL to the whole process tree.
-    Kill(TargetArgs),
+    Kill(Lazy<TargetArgs>),
     /// End and start again.
-    Restart(TargetArgs),
+    Restart(Lazy<TargetArgs>),
     /// Send a signal to the process group.
     Signal {
         /// Name or number of the signal, such as HUP or 10.
@@ -168,9 +169,9 @@ pub(crate) enum Verb {
         targets: TargetArgs,
     },
     /// Print everything about a target.
-    Show(TargetArgs),
+    Show(Lazy<TargetArgs>),
     /// Print every change of a target with its cause.
-    Why(TargetArgs),
+    Why(Lazy<TargetArgs>),
     /// Print what happened.
     Events(Past),
     /// Print the live state as a script that rebuilds it, or write it to a file.
@@ -186,19 +187,19 @@ pub(crate) enum Verb {
         file: PathBuf,
     },
     /// Remove targets that have ended from the list.
-    Forget(TargetArgs),
+    Forget(Lazy<TargetArgs>),
     /// Count the letters of texts; done here, without a manager.
     #[command(after_help = count::NOTES)]
-    Count(Box<CountArgs>),
+    Count(Lazy<CountArgs>),
     /// Run a command for each of many inputs, so many at a time; done here, without a manager.
     #[command(after_help = map::NOTES)]
-    Map(Box<MapArgs>),
+    Map(Lazy<MapArgs>),
     /// Show a technique of multiprocessing at work; done here, without a manager.
     #[command(after_help = demo::NOTES)]
-    Demo(DemoArgs),
+    Demo(Lazy<DemoArgs>),
     /// Measure what processes, queues, pools and locks cost on this machine; done here, without a manager.
     #[command(after_help = bench::NOTES)]
-    Bench(BenchArgs),
+    Bench(Lazy<BenchArgs>),
     /// Carry out a command and print how long it took.
     Time {
         /// The command.
@@ -265,9 +266,11 @@ impl Noun {
     }
 }
 
-/// The definition, for parsing, help and completion.
+/// The whole definition, for help and completion.
 pub(crate) fn definition() -> clap::Command {
-    Line::command()
+    let mut definition = Line::command();
+    definition.build();
+    definition
 }
 
 /// The verbs that take targets, in whose place live names can stand.
@@ -312,29 +315,29 @@ impl Verb {
     /// What it means to a manager; a usage error for what only a client understands.
     pub(crate) fn lower(self) -> Result<Command, clap::Error> {
         Ok(match self {
-            Self::Create(what) => what.lower()?,
+            Self::Create(what) => what.0.lower()?,
             Self::List { noun: Some(Noun::Batch) } => Command::ListBatches,
-            Self::Submit(args) => args.lower()?,
-            Self::Results(args) => args.lower()?,
-            Self::Cancel(args) => args.lower()?,
-            Self::Resize(args) => args.lower()?,
+            Self::Submit(args) => args.0.lower()?,
+            Self::Results(args) => args.0.lower()?,
+            Self::Cancel(args) => args.0.lower()?,
+            Self::Resize(args) => args.0.lower()?,
             Self::List { noun } => Command::List(noun.and_then(Noun::kind)),
-            Self::Pause(targets) => Command::Pause(targets.lower()?),
-            Self::Resume(targets) => Command::Resume(targets.lower()?),
+            Self::Pause(targets) => Command::Pause(targets.0.lower()?),
+            Self::Resume(targets) => Command::Resume(targets.0.lower()?),
             Self::Terminate { targets, grace } => Command::Terminate { targets: targets.lower()?, grace },
             Self::Wait { targets, timeout } => Command::Wait { targets: targets.lower()?, timeout },
             Self::Logs { targets, past: Past { follow, lines } } => {
                 Command::Logs { targets: targets.lower()?, follow, lines }
             }
             Self::Quit { timeout } => Command::Quit { timeout },
-            Self::Kill(targets) => Command::Kill(targets.lower()?),
-            Self::Restart(targets) => Command::Restart(targets.lower()?),
+            Self::Kill(targets) => Command::Kill(targets.0.lower()?),
+            Self::Restart(targets) => Command::Restart(targets.0.lower()?),
             Self::Signal { signal, targets } => Command::Signal { signal, targets: targets.lower()? },
-            Self::Show(targets) => Command::Show(targets.lower()?),
-            Self::Why(targets) => Command::Why(targets.lower()?),
+            Self::Show(targets) => Command::Show(targets.0.lower()?),
+            Self::Why(targets) => Command::Why(targets.0.lower()?),
             Self::Events(Past { follow, lines }) => Command::Events { follow, lines },
             Self::Save { file: None } => Command::Save,
-            Self::Forget(targets) => Command::Forget(targets.lower()?),
+            Self::Forget(targets) => Command::Forget(targets.0.lower()?),
             Self::Clear => Command::Clear,
             Self::Exit => Command::Exit,
             Self::Names => Command::Names,

@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, CommandFactory, Subcommand, ValueHint};
 use ipcpipe::manager::Sink;
 use ipcpipe::tasks::Builtin;
 
 use super::count::CounterArgs;
 use super::demo::PerformerArgs;
 use super::grammar::{self, Options};
+use crate::lazy::Lazy;
 use crate::units;
 
 /// `ipcpipe manager`.
 #[derive(Debug, clap::Args)]
 #[command(disable_help_subcommand = true, subcommand_value_name = "VERB", override_usage = USAGE)]
-#[command(after_help = super::help::table())]
 pub(crate) struct ManagerArgs {
     #[command(flatten)]
     pub(crate) options: Options,
@@ -51,7 +51,7 @@ const USAGE: &str =
 #[derive(Debug, Subcommand)]
 pub(crate) enum Surface {
     /// Be a manager without a terminal, for other programs to talk to.
-    Serve(ServeArgs),
+    Serve(Lazy<ServeArgs>),
     /// Talk to a running manager at a prompt, or send it a script; it goes on afterwards.
     Attach,
     /// Run the processes of a Procfile in the foreground; Ctrl-C stops all.
@@ -61,16 +61,16 @@ pub(crate) enum Surface {
         file: PathBuf,
     },
     /// Be a log server: take lines from a socket in a directory and write them to files that rotate.
-    Logd(LogdArgs),
+    Logd(Lazy<LogdArgs>),
     /// Be the built-in job.
     #[command(hide = true)]
-    Job(JobArgs),
+    Job(Lazy<JobArgs>),
     /// Be the guard of a manager, which talks to it on stdin.
     #[command(hide = true)]
     Guard,
     /// Be a worker of a count.
     #[command(hide = true)]
-    Counter(Box<CounterArgs>),
+    Counter(Lazy<CounterArgs>),
     /// Be a job of 'map --task'.
     #[command(hide = true)]
     Task {
@@ -83,7 +83,7 @@ pub(crate) enum Surface {
     },
     /// Be a demo.
     #[command(hide = true)]
-    Performer(PerformerArgs),
+    Performer(Lazy<PerformerArgs>),
     /// A verb; the grammar reads its words.
     #[command(external_subcommand)]
     Verb(Vec<OsString>),
@@ -148,5 +148,5 @@ pub(crate) fn surfaces() -> clap::Command {
 
 /// `manager` with the verbs among its subcommands, for completion.
 pub(crate) fn with_verbs(manager: clap::Command) -> clap::Command {
-    manager.subcommands(grammar::definition().get_subcommands().cloned())
+    manager.subcommands(grammar::Line::command().get_subcommands().cloned())
 }

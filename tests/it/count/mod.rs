@@ -144,6 +144,7 @@ fn what_cannot_be_counted_is_named_and_the_others_are_counted() {
         }
         for (how, letters) in [("lossy", 6), ("skip", 6)] {
             let run = sandbox.run(&format!("manager count --mode {mode} --invalid {how} --format json bad")).exited(0);
+            let run = run.said(&format!("bad has 1 sequence that is no UTF-8 ({how})"));
             let found: Value = serde_json::from_str(&run.stdout).unwrap();
             assert_eq!((&found["total"]["letters"], &found["total"]["invalid"]), (&letters.into(), &1.into()));
         }

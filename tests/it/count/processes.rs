@@ -34,14 +34,13 @@ fn a_stopped_worker_is_not_waited_for_once_the_end_is_asked_for() {
             let mut run = Running::of(sandbox.command(args).stdin(Stdio::piped()));
             let pids = workers(run.pid(), number);
             let stopped = pids[number - 1];
-            // Until all are there, nobody reads: then nothing has a name any more.
-            let base = sandbox.path("run/ipcpipe");
-            wait_for("no names", || fs::read_dir(&base).map_or(true, |mut it| it.next().is_none()).then_some(()));
+            // Until all are there, nobody reads.
+            run.input().write_all(b"x").unwrap();
+            wait_for("a reader", || (rustix::io::ioctl_fionread(run.input()) == Ok(0)).then_some(()));
             send(stopped, Signal::SIGSTOP);
             wait_for("its stop", || process(stopped).filter(|it| it.state == 'T').map(drop));
             // A piece, which most links do not hold: the lead waits to write, and the rest stays in the pipe.
-            let input = run.input();
-            input.write_all(&[b'x'; 300 << 10]).unwrap();
+            run.input().write_all(&[b'x'; 300 << 10]).unwrap();
             run.signal(Signal::SIGINT);
             let run = run.finish().died_of(Signal::SIGINT);
             // A worker that had nothing to do yet, and was not waited for, is not missed.

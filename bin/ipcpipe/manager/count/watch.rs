@@ -64,17 +64,16 @@ impl Shared {
 /// The one who waits.
 #[derive(Debug)]
 pub(super) struct Watch {
-    signals: Signals,
+    /// None until somebody waits.
+    signals: Option<Signals>,
     stopped_by: Option<i32>,
     requests: usize,
     shared: Shared,
 }
 
 impl Watch {
-    /// From now on this program does not die of Ctrl-C and its like.
+    /// Nobody waits yet. From the first wait on this program does not die of Ctrl-C and its like.
     pub(super) fn start(place: Option<&str>) -> Result<Self, Error> {
-        let signals = Signals::catch(&signal::requests().collect::<Vec<_>>());
-        let signals = signals.map_err(|error| Error::os("cannot catch", "signals", error))?;
         let shared = Shared {
             progress: Progress::new(),
             stop: Waker::new()?,
@@ -83,7 +82,7 @@ impl Watch {
             failures: AtomicU64::new(0),
             anonymous_kib: AtomicU64::new(0),
         };
-        Ok(Self { signals, stopped_by: None, requests: 0, shared })
+        Ok(Self { signals: None, stopped_by: None, requests: 0, shared })
     }
 
     /// The signal that asked for the end.
@@ -118,6 +117,10 @@ impl Watch {
     fn beside<T: Send>(&mut self, work: impl FnOnce(&Shared) -> T + Send, show: impl Fn(&Shared)) -> Result<T, Error> {
         let done = Waker::new()?;
         let Self { signals, stopped_by, requests, shared } = self;
+        let signals = match signals {
+            Some(signals) => signals,
+            None => signals.insert(caught()?),
+        };
         let shared = &*shared;
         let failed = |error| Error::os("cannot start", "a thread", error);
         thread::scope(|scope| {
@@ -161,6 +164,11 @@ impl Drop for WakeAtEnd {
     fn drop(&mut self) {
         self.0.wake();
     }
+}
+
+fn caught() -> Result<Signals, Error> {
+    let signals = Signals::catch(&signal::requests().collect::<Vec<_>>());
+    signals.map_err(|error| Error::os("cannot catch", "signals", error))
 }
 
 fn hear(signals: &mut Signals, stopped_by: &mut Option<i32>, requests: &mut usize, shared: &Shared) {

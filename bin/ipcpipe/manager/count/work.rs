@@ -16,6 +16,10 @@ use super::worker;
 use crate::manager::grammar::{CountArgs, Mode};
 use crate::run::THIS_PROGRAM;
 
+/// Bytes of texts that are counted sooner than a second thread is started, which hears Ctrl-C; without one it ends this
+/// program.
+const SHORT: u64 = 1 << 20;
+
 /// One text that was counted.
 struct Counted {
     item: Item,
@@ -35,10 +39,12 @@ pub(super) fn count(args: &CountArgs, is_table: bool, watch: &mut Watch) -> Resu
     let kernel = args.kernel.resolve()?;
     let size = inputs.iter().map(Input::size).sum::<Option<u64>>();
     let (began, before) = (Instant::now(), Usage::own());
-    let counted = watch.during(size, |shared| {
+    let work = |shared: &Shared| {
         let wanted = inputs.iter().take_while(|_| !shared.progress.is_stopped());
         wanted.filter_map(|input| one(input, args, shared)).collect::<Vec<Counted>>()
-    })?;
+    };
+    let is_short = args.mode == Mode::Thread && size.is_some_and(|size| size < SHORT);
+    let counted = if is_short { work(watch.shared()) } else { watch.during(size, work)? };
     let cost = Cost { elapsed: began.elapsed(), own: since(before), anonymous_kib: watch.shared().anonymous_kib() };
     let rules = args.rules();
     let mut total = total(&counted, args);
@@ -112,8 +118,12 @@ fn describe(input: &Input, args: &CountArgs, shared: &Shared, outcome: Outcome, 
         shared.remark(format_args!("{} begins with a byte order mark, which is not counted", input.name));
     }
     if count.totals.invalid > 0 {
-        let (number, how) = (count.totals.invalid, args.rules().invalid.name());
-        shared.remark(format_args!("{} has {number} sequences that are no UTF-8 ({how})", input.name));
+        let how = args.rules().invalid.name();
+        let what = match count.totals.invalid {
+            1 => "1 sequence that is".to_owned(),
+            number => format!("{number} sequences that are"),
+        };
+        shared.remark(format_args!("{} has {what} no UTF-8 ({how})", input.name));
     }
     Counted { item, count, workers, kernel, io, used }
 }
