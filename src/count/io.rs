@@ -64,7 +64,7 @@ struct Trials {
     /// Since another way became the cheaper one.
     pieces: u32,
     cheaper: usize,
-    /// What the last piece of each took for a mebibyte.
+    /// What the last piece of each took for a mebibyte; 0 before its first.
     cpu_ns: [u64; 2],
 }
 
@@ -102,8 +102,8 @@ impl Choice {
         if self.settled().is_some() {
             return None;
         }
-        let trials = self.locked();
-        (trials.pieces + 1).is_power_of_two().then(|| TRIAL[trials.cheaper ^ 1])
+        let (way, is_trial) = self.locked().way();
+        is_trial.then(|| TRIAL[way])
     }
 
     /// Has `piece`, which holds `bytes` bytes, done in one of the ways.
@@ -128,18 +128,36 @@ impl Choice {
 }
 
 impl Trials {
-    /// The way of the next piece: the cheaper one, and the other for pieces 1, 2, 4, 8 and so on since that has changed.
-    /// So a mistake does not last, and trials soon cost nothing.
+    /// The way of the next piece, and whether that is a trial. Both are tried once; from then on it is the cheaper one, and
+    /// the other for pieces 4, 8, 16 and so on, after a change for pieces 1 and 2 too. So a mistake does not last, and trials
+    /// soon cost nothing.
+    fn way(&self) -> (usize, bool) {
+        match self.cpu_ns {
+            // Of two threads that begin together each tries another one.
+            [0, 0] => (self.pieces as usize % 2, true),
+            [0, _] => (0, true),
+            [_, 0] => (1, true),
+            [_, _] => {
+                let is_trial = (self.pieces + 1).is_power_of_two();
+                (self.cheaper ^ usize::from(is_trial), is_trial)
+            }
+        }
+    }
+
+    /// Takes the next piece.
     fn next(&mut self) -> usize {
+        let (way, _) = self.way();
         self.pieces += 1;
-        self.cheaper ^ usize::from(self.pieces.is_power_of_two())
+        way
     }
 
     fn note(&mut self, way: usize, cpu_ns: u64) {
-        self.cpu_ns[way] = cpu_ns;
+        let is_known = !self.cpu_ns.contains(&0);
+        self.cpu_ns[way] = cpu_ns.max(1);
         let cheaper = usize::from(self.cpu_ns[1] < self.cpu_ns[0]);
         if cheaper != self.cheaper {
-            *self = Self { pieces: 0, cheaper, ..*self };
+            let pieces = if is_known { 0 } else { self.pieces };
+            *self = Self { pieces, cheaper, ..*self };
         }
     }
 }
@@ -187,8 +205,8 @@ mod tests {
             }
             pieces_of
         };
-        // Pieces 1, 2, 4, 8 and 16 of the dearer one, at its beginning.
-        assert_eq!(took([10, 20], 31), [26, 5]);
+        // The second piece, and pieces 4, 8 and 16, of the dearer one.
+        assert_eq!(took([10, 20], 31), [27, 4]);
         // Piece 32 and the next show that it is the other way round; of those after them, it is 1, 2, 4, 8, 16 and 32.
         assert_eq!(took([20, 10], 40), [7, 33]);
     }
