@@ -45,6 +45,7 @@ impl Builtin {
 
     /// What another process can be asked to run.
     #[must_use]
+    #[allow(unsafe_code, reason = "the entry of a task has a link section")]
     pub fn task(self) -> Task<(String,), Result<String, String>> {
         match self {
             Self::Primes => task!(primes),

@@ -12,6 +12,8 @@
 //!
 //! `ipcpipe manager` has statuses of its own: see `manager`.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod bench;
 mod clean;

@@ -45,6 +45,8 @@ pub use timer::Timer;
 /// What the macros write into the code of others.
 #[doc(hidden)]
 pub mod __private {
+    pub use linkme;
+
     pub use super::process::before_main;
-    pub use super::task::{Entry, invoke, typed};
+    pub use super::task::{Entry, IPCPIPE_TASKS, invoke, typed};
 }

@@ -74,6 +74,7 @@ impl Manager {
         let listener = address.socket().and_then(|name| UnixListener::bind_addr(&name)).map_err(failed)?;
         // It listens already, so clients need not wait until the server is up.
         let listener = Handle::from(std::os::fd::OwnedFd::from(listener));
+        #[allow(unsafe_code, reason = "the entry of a task has a link section")]
         let server = Process::builder(task!(server::serve), (listener,)).name("Manager").daemon(true).spawn()?;
         Ok(Self { server, address })
     }

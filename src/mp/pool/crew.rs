@@ -83,6 +83,7 @@ impl Member {
             Handle::from(copy(&notes.fd())?),
         );
         let name = format!("{}-{number}", options.name);
+        #[allow(unsafe_code, reason = "the entry of a task has a link section")]
         let mut process = Process::builder(task!(serve), args).name(name).daemon(true).own_group(options.own_groups);
         if let Some(output) = &options.output {
             process = process.stdout(copy(output)?).stderr(copy(output)?);

@@ -17,8 +17,8 @@ use crate::mp::Result;
 
 pub(crate) use change::{Form, Pieces};
 pub use function::{Args, TaskFn, Update};
-pub use registry::Entry;
 pub(crate) use registry::find;
+pub use registry::{Entry, IPCPIPE_TASKS};
 
 /// A function that another process of this program can run: made by [`task!`](crate::task) at the place of its use.
 ///
@@ -96,9 +96,12 @@ impl<'de, A, R> Deserialize<'de> for Task<A, R> {
 /// Makes a [`Task`] of a function, a method or a closure that captures nothing, with up to eight arguments.
 ///
 /// Arguments and result are what serde can serialise and owns. A closure has to name the types of its arguments. Nothing
-/// else has to be declared anywhere: the macro leaves an entry in a table of the program, where a child finds it.
+/// else has to be declared anywhere: the macro leaves an entry in a table of the program, where a child finds it. A crate
+/// that forbids `unsafe_code` can use it.
 ///
 /// ```
+/// #![forbid(unsafe_code)]
+///
 /// use ipcpipe::mp::Task;
 /// use ipcpipe::task;
 ///
@@ -134,9 +137,8 @@ macro_rules! task {
         fn run(args: &[u8], result: &mut ::std::vec::Vec<u8>) -> $crate::mp::Result<()> {
             $crate::mp::__private::invoke($function, args, result)
         }
-        #[used]
-        #[allow(unsafe_code)]
-        #[unsafe(link_section = "ipcpipe_tasks")]
+        #[$crate::mp::__private::linkme::distributed_slice($crate::mp::__private::IPCPIPE_TASKS)]
+        #[linkme(crate = $crate::mp::__private::linkme)]
         static ENTRY: $crate::mp::__private::Entry = $crate::mp::__private::Entry::new(
             concat!(module_path!(), "::", stringify!($function), " ", file!(), ":", line!(), ":", column!()),
             run,
@@ -147,6 +149,8 @@ macro_rules! task {
 
 #[cfg(test)]
 mod tests {
+    #![allow(unsafe_code, reason = "the entry of a task has a link section")]
+
     use serde::de::DeserializeOwned;
 
     use super::*;

@@ -1,15 +1,17 @@
 //! The table of the program's tasks: a section that the linker fills, one entry for each place where `task!` is written.
-//! (The technique of the linkme crate: the linker defines the symbols `__start_` and `__stop_` of a section whose name is
-//! an identifier of C.)
 
-#![allow(unsafe_code)]
+use linkme::distributed_slice;
 
 use crate::mp::Result;
+
+/// All entries of this program, in no order.
+#[doc(hidden)]
+#[distributed_slice]
+pub static IPCPIPE_TASKS: [Entry];
 
 /// One function of the table.
 #[doc(hidden)]
 #[derive(Debug)]
-#[repr(C)]
 pub struct Entry {
     name: &'static str,
     run: fn(&[u8], &mut Vec<u8>) -> Result<()>,
@@ -32,27 +34,7 @@ impl Entry {
     }
 }
 
-// The linker defines the symbols only for a section that has an entry.
-#[used]
-#[unsafe(link_section = "ipcpipe_tasks")]
-static FIRST: Entry = Entry::new("", |_, _| Ok(()));
-
-unsafe extern "C" {
-    #[link_name = "__start_ipcpipe_tasks"]
-    static START: u8;
-    #[link_name = "__stop_ipcpipe_tasks"]
-    static STOP: u8;
-}
-
-fn table() -> &'static [Entry] {
-    let (start, stop) = (&raw const START, &raw const STOP);
-    let first = start.cast::<Entry>();
-    let entries = (stop.addr() - start.addr()) / size_of::<Entry>();
-    // SAFETY: the linker puts every static of this section, all of the type Entry, side by side between the two symbols.
-    unsafe { std::slice::from_raw_parts(first, entries) }
-}
-
 /// The entry of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Entry> {
-    table().iter().find(|entry| entry.name == name)
+    IPCPIPE_TASKS.static_slice().iter().find(|entry| entry.name == name)
 }

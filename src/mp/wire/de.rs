@@ -211,10 +211,11 @@ impl<'de> Deserializer<'de> for &mut Decoder<'de> {
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        let value = self.integer()?;
-        match u32::try_from(value).ok().and_then(char::from_u32) {
-            Some(value) => visitor.visit_char(value),
-            None => Err(Fault::new(format!("{value} is no character"))),
+        let text = self.text()?;
+        let mut chars = text.chars();
+        match (chars.next(), chars.next()) {
+            (Some(value), None) => visitor.visit_char(value),
+            _ => Err(Fault::new(format!("a text of {} bytes is not one character", text.len()))),
         }
     }
 

@@ -1,9 +1,9 @@
 //! Values as bytes, and the descriptors that travel with them.
 //!
-//! The data model is that of postcard: what a value is, both sides know from its type, so the bytes hold no names and no
-//! types. Integers from 16 bits on are LEB128 varints, signed ones zigzag first; a byte and a bool are one byte; floats
-//! are their bits, little-endian; a char is the varint of its code point; text, bytes, sequences and maps begin with
-//! their length, an option with 0 or 1, an enum with the index of its variant; a struct or a tuple is its fields.
+//! The format is that of postcard, and a test compares the two: what a value is, both sides know from its type, so the
+//! bytes hold no names and no types. Integers from 16 bits on are LEB128 varints, signed ones zigzag first; a byte and a
+//! bool are one byte; floats are their bits, little-endian; text, bytes, sequences and maps begin with their length, an
+//! option with 0 or 1, an enum with the index of its variant; a char is a text; a struct or a tuple is its fields.
 //!
 //! The length of a sequence stands before it even if it is not known beforehand: then it is put there afterwards, and
 //! the bytes behind it move.

@@ -90,11 +90,14 @@ impl<'e, 'o> Serializer for &'e mut Encoder<'o> {
         serialize_i128: i128 => value |out| varint::put_wide(out, varint::zigzag_wide(value));
         serialize_f32: f32 => value |out: &mut Vec<u8>| out.extend_from_slice(&value.to_le_bytes());
         serialize_f64: f64 => value |out: &mut Vec<u8>| out.extend_from_slice(&value.to_le_bytes());
-        serialize_char: char => value |out| varint::put(out, u32::from(value).into());
         serialize_bytes: &[u8] => value |out: &mut Vec<u8>| {
             varint::put(out, value.len() as u64);
             out.extend_from_slice(value);
         };
+    }
+
+    fn serialize_char(self, value: char) -> Result<(), Fault> {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
     }
 
     #[inline]

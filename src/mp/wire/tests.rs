@@ -108,6 +108,13 @@ proptest! {
     }
 
     #[test]
+    fn b10_the_bytes_are_those_of_postcard(value in everything()) {
+        let bytes = postcard::to_extend(&value, Vec::new()).unwrap();
+        prop_assert_eq!(&bytes_of(&value), &bytes);
+        prop_assert_eq!(decode::<Everything>(&bytes).unwrap(), postcard::from_bytes::<Everything>(&bytes).unwrap());
+    }
+
+    #[test]
     fn b10_text_can_be_borrowed(text: String, cow: String) {
         let value = Borrowed { text: &text, cow: Cow::Borrowed(&cow) };
         let bytes = bytes_of(&value);
@@ -147,7 +154,7 @@ proptest! {
 
 #[test]
 fn the_bytes_are_those_of_postcard() {
-    assert_eq!(bytes_of(&(300u16, -1i32, 1.0f32, 'é')), [0xac, 2, 1, 0, 0, 0x80, 0x3f, 0xe9, 1]);
+    assert_eq!(bytes_of(&(300u16, -1i32, 1.0f32, 'é')), [0xac, 2, 1, 0, 0, 0x80, 0x3f, 2, 0xc3, 0xa9]);
     assert_eq!(bytes_of(&(Some("hi"), None::<u8>, [true])), [1, 2, b'h', b'i', 0, 1]);
     assert_eq!(bytes_of(&Shape::Two(-2, "a".into())), [2, 3, 1, b'a']);
     assert_eq!(bytes_of(&BTreeMap::from([(1u8, 2u64)])), [1, 1, 2]);
@@ -170,7 +177,9 @@ fn b34_decoding_never_trusts_a_length() {
     assert_eq!(why(decode::<u128>(&[0xff; 19])), "an integer is too large");
     assert_eq!(why(decode::<u64>(&[0xff; 9])), "the bytes end inside an integer");
     assert_eq!(why(decode::<bool>(&[2])), "a byte of 0 or 1 is 2");
-    assert_eq!(why(decode::<char>(&bytes_of(&0xd800u32))), "55296 is no character");
+    assert_eq!(why(decode::<char>(&bytes_of("ab"))), "a text of 2 bytes is not one character");
+    assert_eq!(why(decode::<char>(&bytes_of(""))), "a text of 0 bytes is not one character");
+    assert_eq!(why(decode::<char>(&[3, 0xed, 0xa0, 0x80])), "text is not UTF-8");
     assert_eq!(why(decode::<&str>(&[1, 0xff])), "text is not UTF-8");
     assert!(why(decode::<Shape>(&[4])).contains("variant index"));
 }
