@@ -149,7 +149,13 @@ impl Runner {
     /// True if a job that was submitted now would be started now.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        !self.is_cancelled && self.running() + self.queue.len() < self.limit
+        !self.is_cancelled && self.queue.is_empty() && self.running() < self.limit
+    }
+
+    /// True if jobs wait and none runs: the system has no room even for one, or there is a pause.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.running() == 0 && !self.queue.is_empty()
     }
 
     /// Jobs that run.
@@ -173,7 +179,7 @@ impl Runner {
     /// Starts `job`, at once if there is room. Each job that is submitted has one outcome.
     ///
     /// # Errors
-    /// The system's, if it has no room even for one job.
+    /// The system's, if it has no room even for one job. The job is kept, and tried again in each turn.
     pub fn submit(&mut self, job: Job, now: Instant) -> Result<(), Error> {
         self.queue.push_back(Waiting { job, attempts: 0 });
         self.fill(now)
@@ -212,8 +218,11 @@ impl Runner {
             self.timers.remove(&(at, slot));
             self.step(slot, now)?;
         }
-        self.fill(now)?;
-        Ok(std::mem::take(&mut self.finished))
+        match self.fill(now) {
+            // The outcomes may hold what is lacking. If they do not, the next turn tells.
+            Err(error) if self.finished.is_empty() => Err(error),
+            _ => Ok(std::mem::take(&mut self.finished)),
+        }
     }
 
     /// What has happened so far.

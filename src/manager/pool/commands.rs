@@ -121,13 +121,18 @@ impl CommandEngine {
         if !self.called_off.is_empty() {
             return Some(Instant::now());
         }
-        let next = self.rest_until.or_else(|| self.has_work().then(Instant::now));
+        let next = self.rest_until.or_else(|| (self.has_work() || self.is_stuck()).then(Instant::now));
         self.runner.deadline().into_iter().chain(next).min()
     }
 
     /// True if a job waits that could be started now.
     fn has_work(&self) -> bool {
         !self.is_paused && !self.queue.is_empty() && self.runs() < self.wanted && self.runner.has_room()
+    }
+
+    /// True if a job waits that the system had no room for.
+    fn is_stuck(&self) -> bool {
+        !self.is_paused && self.runner.is_stuck()
     }
 
     /// How many jobs count for the limit.
