@@ -30,7 +30,7 @@ pub(crate) use self::count::{Chart, CountArgs, Mode, Sample, Sort};
 use self::create::Create;
 pub(crate) use self::demo::DemoArgs;
 pub(crate) use self::explain::{help_of, refusal};
-pub(crate) use self::map::{Bar, Halt, MapArgs, Order};
+pub(crate) use self::map::{Bar, Halt, MapArgs, Order, divided};
 pub(crate) use self::near::nearest;
 use self::pool::{CancelArgs, ResizeArgs, ResultsArgs, SubmitArgs};
 use crate::args::When;
@@ -281,7 +281,7 @@ pub(crate) fn verbs_of_targets() -> Vec<String> {
 
 /// Reads the words of one command.
 pub(crate) fn read(words: &[OsString]) -> Result<Line, clap::Error> {
-    Line::try_parse_from(words).and_then(|line| line.checked(words))
+    Line::try_parse_from(divided(words).iter()).and_then(|line| line.checked(words))
 }
 
 /// True if `words`, be they right or wrong, ask for JSON.
