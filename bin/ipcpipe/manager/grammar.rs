@@ -137,7 +137,7 @@ pub(crate) enum Verb {
     },
     /// Give jobs to a pool, one for each argument; answered at once.
     Submit(SubmitArgs),
-    /// Wait for the batches of a pool and print what came of their jobs; with exit status 1 if one failed.
+    /// Wait for the batches of a pool and print what came of their jobs; with exit status 1 if one failed or was cancelled.
     Results(ResultsArgs),
     /// Call off jobs that are not done.
     Cancel(CancelArgs),
