@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -253,6 +254,12 @@ impl Runner {
     }
 
     fn start(&mut self, Waiting { job, attempts }: Waiting, now: Instant) -> Result<(), Error> {
+        if job.input.as_bytes().contains(&0) {
+            let why = "its input holds a NUL byte, and no argument can";
+            let error = Error::refused("cannot start", "the command", why);
+            self.unstarted(job, 0, attempts, End::Refused(error));
+            return Ok(());
+        }
         let at = self.free.pop().expect("fewer run than there are slots");
         match Child::spawn(&mut self.command(&job, at), []) {
             Ok(child) => self.hold(at, job, attempts, child, now).map_err(|error| {

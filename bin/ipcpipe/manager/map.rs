@@ -73,14 +73,18 @@ fn status_of(failed: u64) -> Status {
 /// Prints what would be run.
 fn dry_run(template: &Template, mut inputs: Inputs, place: Option<&str>) -> Result<Ended, Lost> {
     loop {
-        match inputs.next() {
-            Ok(Next::Input(input)) => write(format!("{}\n", quoted(&template.fill(&input))).as_bytes())?,
-            Ok(Next::Later) => inputs.read()?,
-            Ok(Next::End) => return Ok(Ended { status: Status::DONE, stopped_by: None }),
-            Err(error) => {
-                say(place, error);
-                return Ok(Ended { status: STUCK, stopped_by: None });
+        let more = match inputs.next() {
+            Ok(Next::Input(input)) => {
+                write(format!("{}\n", quoted(&template.fill(&input))).as_bytes())?;
+                Ok(())
             }
+            Ok(Next::Later) => inputs.read(),
+            Ok(Next::End) => return Ok(Ended { status: Status::DONE, stopped_by: None }),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = more {
+            say(place, error);
+            return Ok(Ended { status: STUCK, stopped_by: None });
         }
     }
 }

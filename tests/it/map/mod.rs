@@ -192,6 +192,13 @@ fn the_status_tells_of_failures() {
     run(&["--", "no-such-program"], "x\n").exited(127).said("cannot start no-such-program: No such file");
     run(&["--", "/etc/passwd"], "x\n").exited(126).said("cannot start /etc/passwd: Permission denied");
     run(&["-a", "none", "--", "true"], "").exited(255).said("cannot open none: No such file");
+    for dry_run in [&[][..], &["--dry-run"]] {
+        let args = [dry_run, &["-a", "/", "--", "true"]].concat();
+        run(&args, "").exited(255).said("cannot read /: Is a directory");
+    }
+    let odd = run(&["-w", "1", "--", "false"], &format!("a\0b\n{}\n", "x".repeat(200_000))).exited(1);
+    let odd = odd.said("its input holds a NUL byte, and no argument can; with -0 inputs end there");
+    assert!(odd.said("xxx...) failed: cannot start").stderr.len() < 1000);
     run(&["--", "{}"], "no-such-program\ntrue\n").exited(1).said("job 1 (no-such-program) failed: cannot start");
     for (args, says) in [
         (&[][..], "<COMMAND>... is missing"),

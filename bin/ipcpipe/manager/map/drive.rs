@@ -77,7 +77,8 @@ impl Drive {
             timeout: args.timeout,
             place: place.map(str::to_owned),
         };
-        Ok(Self {
+        let remark = log.remark();
+        let mut drive = Self {
             runner: Runner::new(template, policy)?,
             inputs,
             sequence: Sequence::new(args.order),
@@ -94,7 +95,9 @@ impl Drive {
             stopped_by: None,
             stop: None,
             guard,
-        })
+        };
+        remark.into_iter().for_each(|remark| drive.remark(remark));
+        Ok(drive)
     }
 
     /// Runs all jobs, and says how that went.
@@ -242,7 +245,7 @@ impl Drive {
             self.hear();
         }
         if has_input {
-            self.inputs.read().map_err(|error| Stop::Other(Error::os("cannot read", "the inputs", error)))?;
+            self.inputs.read().map_err(Stop::Other)?;
         }
         Ok(())
     }
