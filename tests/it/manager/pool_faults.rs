@@ -118,6 +118,9 @@ fn thousands_of_jobs_come_from_standard_input_as_one_batch() {
     }
     let empty = sandbox.run("manager submit s -").exited(2);
     assert_eq!(empty.stderr, "ipcpipe: submit: standard input has no lines, so there is nothing to do\n");
+    let mut command = sandbox.command(["manager", "submit", "s", "-"]);
+    let directory = Running::of(command.stdin(Stdio::from(fs::File::open("/").unwrap()))).finish().exited(1);
+    assert_eq!(directory.stderr, "ipcpipe: submit: cannot read standard input: Is a directory\n");
     let taken = script(&sandbox, "", "create pool s --task sum\nsubmit s -\n").exited(2);
     assert!(taken.stderr.contains("standard input holds the commands here"), "{}", taken.stderr);
     server.client.ask("submit s -").exited(2).refused("usage");
@@ -217,7 +220,8 @@ fn what_makes_no_sense_is_refused() {
         ("create pool p -w 10000 --task sum", number),
         ("create pool p -w x --task sum", number),
         ("create pool p --task fly", "fly"),
-        ("create pool p", "--task"),
+        ("create pool p", "Say --task and its name, or '--' and a command"),
+        ("create pool p ls -l", "put '--' before the command: create pool p -- ls -l"),
         ("create pool a/0 --task sum", "a name of a pool has no '/'"),
         ("create pool 42 --task sum", "looks like a process id"),
         ("create pool p --task sum -- true", "cannot be used with"),

@@ -254,6 +254,10 @@ fn e14_exit_loses_pending_jobs_and_says_how_many() {
     server.client.ask("submit w a b c").exited(0);
     server.client.ask("create pool s -w 2 --task sum").exited(0);
     server.client.ask("submit s 18446744073709551615").exited(0);
+    // Jobs of a pool that ended before were told of then.
+    waiting_pool(&mut server.client, "before", "1");
+    server.client.ask("submit before a b").exited(0);
+    server.client.ask("terminate before").exited(0);
     let mut second = Client::connect(&sandbox);
     second.send(&["results", "s"]);
     let reply = server.client.ask("exit").exited(0);

@@ -53,11 +53,14 @@ fn remedy(words: &[OsString], error: &clap::Error, verb: &str) -> Option<String>
             let right = places.find_map(|at| Some(with(at, "--")).filter(|words| !is_divided && has_command(words)));
             right.map(before_command)
         }
-        (ErrorKind::UnknownArgument, "create process") => {
+        (ErrorKind::UnknownArgument, "create process" | "create pool") => {
             let unexpected = text(error, ContextKind::InvalidArg).filter(|word| !word.starts_with('-'))?;
             let places = (0..words.len().min(SHOWN)).filter(|&at| words[at] == unexpected.as_str());
             let right = places.map(|at| with(at, "--")).find(|words| has_command(words))?;
             Some(before_command(right))
+        }
+        (ErrorKind::MissingRequiredArgument, "create pool") if has_command(&with(words.len(), "--task=sum")) => {
+            Some(format!("{verb}: what for? Say --task and its name, or '--' and a command; see 'help {verb}'"))
         }
         (ErrorKind::InvalidSubcommand, "create") if suggestions(error).is_empty() => {
             let noun = words.iter().position(|word| word == "create")? + 1;
