@@ -53,7 +53,7 @@ pub struct Runner {
     pub(super) queue: VecDeque<Waiting>,
     finished: Vec<Outcome>,
     /// How many may run at once, as far as the system lets them.
-    limit: usize,
+    pub(super) limit: usize,
     shortage: Option<Error>,
     /// Attempts started so far; it tells news of one from late news of the one before it in the same slot.
     starts: u64,
@@ -232,7 +232,7 @@ impl Runner {
         self.statistics
     }
 
-    /// Why fewer jobs run at once than were asked for; told once.
+    /// Why fewer jobs run at once than were asked for; told once for each time.
     pub fn take_shortage(&mut self) -> Option<Error> {
         self.shortage.take()
     }
@@ -255,8 +255,8 @@ impl Runner {
 
     fn start(&mut self, Waiting { job, attempts }: Waiting, now: Instant) -> Result<(), Error> {
         if job.input.as_bytes().contains(&0) {
-            let why = "its input holds a NUL byte, and no argument can";
-            let error = Error::refused("cannot start", "the command", why);
+            let error =
+                Error::refused("cannot start", "the command", "its input holds a NUL byte, and no argument can");
             self.unstarted(job, 0, attempts, End::Refused(error));
             return Ok(());
         }
@@ -292,7 +292,7 @@ impl Runner {
     }
 
     /// Makes do with half as many jobs at once as there are: they may need room for processes and files of their own.
-    fn shrink(&mut self, error: Error) -> Result<(), Error> {
+    pub(super) fn shrink(&mut self, error: Error) -> Result<(), Error> {
         if self.running() == 0 {
             return Err(error);
         }
