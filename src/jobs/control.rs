@@ -43,6 +43,11 @@ impl Runner {
         self.end(now, true);
     }
 
+    /// Forgets that there was room for fewer jobs at once than were asked for: others may have left meanwhile.
+    pub fn forget_shortage(&mut self) {
+        self.limit = self.slots.len();
+    }
+
     /// Stops the process group of every job (SIGSTOP). Until [`resume`](Self::resume) no other is started, and the time of
     /// jobs stands still.
     pub fn pause(&mut self, now: Instant) {

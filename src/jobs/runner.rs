@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -52,7 +53,7 @@ pub struct Runner {
     pub(super) queue: VecDeque<Waiting>,
     finished: Vec<Outcome>,
     /// How many may run at once, as far as the system lets them.
-    limit: usize,
+    pub(super) limit: usize,
     shortage: Option<Error>,
     /// Attempts started so far; it tells news of one from late news of the one before it in the same slot.
     starts: u64,
@@ -149,7 +150,13 @@ impl Runner {
     /// True if a job that was submitted now would be started now.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        !self.is_cancelled && self.running() + self.queue.len() < self.limit
+        !self.is_cancelled && self.queue.is_empty() && self.running() < self.limit
+    }
+
+    /// True if jobs wait and none runs: the system has no room even for one, or there is a pause.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.running() == 0 && !self.queue.is_empty()
     }
 
     /// Jobs that run.
@@ -173,7 +180,7 @@ impl Runner {
     /// Starts `job`, at once if there is room. Each job that is submitted has one outcome.
     ///
     /// # Errors
-    /// The system's, if it has no room even for one job.
+    /// The system's, if it has no room even for one job. The job is kept, and tried again in each turn.
     pub fn submit(&mut self, job: Job, now: Instant) -> Result<(), Error> {
         self.queue.push_back(Waiting { job, attempts: 0 });
         self.fill(now)
@@ -212,8 +219,11 @@ impl Runner {
             self.timers.remove(&(at, slot));
             self.step(slot, now)?;
         }
-        self.fill(now)?;
-        Ok(std::mem::take(&mut self.finished))
+        match self.fill(now) {
+            // The outcomes may hold what is lacking. If they do not, the next turn tells.
+            Err(error) if self.finished.is_empty() => Err(error),
+            _ => Ok(std::mem::take(&mut self.finished)),
+        }
     }
 
     /// What has happened so far.
@@ -222,7 +232,7 @@ impl Runner {
         self.statistics
     }
 
-    /// Why fewer jobs run at once than were asked for; told once.
+    /// Why fewer jobs run at once than were asked for; told once for each time.
     pub fn take_shortage(&mut self) -> Option<Error> {
         self.shortage.take()
     }
@@ -244,6 +254,12 @@ impl Runner {
     }
 
     fn start(&mut self, Waiting { job, attempts }: Waiting, now: Instant) -> Result<(), Error> {
+        if job.input.as_bytes().contains(&0) {
+            let error =
+                Error::refused("cannot start", "the command", "its input holds a NUL byte, and no argument can");
+            self.unstarted(job, 0, attempts, End::Refused(error));
+            return Ok(());
+        }
         let at = self.free.pop().expect("fewer run than there are slots");
         match Child::spawn(&mut self.command(&job, at), []) {
             Ok(child) => self.hold(at, job, attempts, child, now).map_err(|error| {
@@ -276,7 +292,7 @@ impl Runner {
     }
 
     /// Makes do with half as many jobs at once as there are: they may need room for processes and files of their own.
-    fn shrink(&mut self, error: Error) -> Result<(), Error> {
+    pub(super) fn shrink(&mut self, error: Error) -> Result<(), Error> {
         if self.running() == 0 {
             return Err(error);
         }

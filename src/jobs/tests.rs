@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::Error;
 use crate::sys::child::Status;
 use crate::sys::proc;
 use crate::sys::testing::eventually;
@@ -107,6 +108,22 @@ fn no_more_run_at_once_than_may_and_a_slot_is_used_again() {
         assert_eq!(format!("{}\n", outcome.slot), text(outcome.stdout));
     }
     assert_eq!((runner.statistics().succeeded, runner.statistics().over()), (20, 20));
+}
+
+#[test]
+fn a_shortage_halves_what_runs_at_once_until_it_is_forgotten() {
+    let mut runner = runner("sleep 1000", policy(6));
+    for seq in 1..=4 {
+        runner.submit(job(seq, ""), Instant::now()).unwrap();
+    }
+    runner.shrink(Error::refused("cannot start", "a job", "no room")).unwrap();
+    assert!(!runner.has_room() && runner.take_shortage().is_some() && runner.take_shortage().is_none());
+    runner.forget_shortage();
+    assert!(runner.has_room());
+    runner.submit(job(5, ""), Instant::now()).unwrap();
+    assert_eq!(runner.running(), 5);
+    runner.kill(Instant::now());
+    assert_eq!(until(&mut runner, 5).len(), 5);
 }
 
 #[test]

@@ -131,6 +131,8 @@ impl Manager {
                     thread.stop(&mut cx, &asker);
                 }
                 Entry::Thread(_) => {}
+                // What the end of an earlier one cost was told then.
+                Entry::Pool(pool) if !pool.is_live() => {}
                 Entry::Pool(pool) => {
                     jobs += pool.last_stop().map_or(pool.batches.pending(), |stop| stop.jobs);
                     pool.terminate(&mut cx, urgent, &asker);

@@ -367,6 +367,6 @@ fn exit_of(entry: &Entry) -> u8 {
         Entry::Process(process) if process.ended_well() => 0,
         Entry::Process(process) => process.shell_status(),
         Entry::Thread(thread) => u8::from(*thread.status() != Status::Done),
-        Entry::Pool(pool) => u8::from(pool.batches.done().1 > 0),
+        Entry::Pool(pool) => u8::from(!pool.batches.tally().is_good()),
     }
 }

@@ -306,10 +306,9 @@ pub(super) fn progress(pool: &Pool, verb: Verb, late: bool) -> Progress {
 
 /// What a pool has done, in a clause.
 pub(super) fn account(pool: &Pool) -> String {
-    let (done, failed) = pool.batches.done();
-    let jobs = if done == 1 { "job" } else { "jobs" };
-    let failed = if failed == 0 { String::new() } else { format!(", {failed} failed") };
-    format!("{done} {jobs} done{failed}")
+    let tally = pool.batches.tally();
+    let jobs = if tally.done == 1 { "job" } else { "jobs" };
+    format!("{} {jobs} done{}", tally.done, tally.remark())
 }
 
 /// What is worth saying about what was done to a pool.

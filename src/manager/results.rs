@@ -70,7 +70,7 @@ impl Manager {
         let Some(batch) = pool.batches.get(number) else { return };
         asked.left.retain(|left| *left != number);
         asked.showing = Some((number, 0));
-        if batch.failed() > 0 {
+        if !batch.tally().is_good() {
             job.fail(Code::Failed.exit());
         }
         let row = batch.row(pool.name(), number, self.now);

@@ -37,8 +37,10 @@ pub fn duplicate(fd: impl AsFd, name: &str) -> Result<OwnedFd, Error> {
 /// What to do about a lack of descriptors.
 pub(crate) const RAISE_LIMIT: &str = "raise the limit on open files ('ulimit -n')";
 
-/// Says what to do, if `error` is a lack of descriptors.
-fn with_way_out(error: Error) -> Error {
+/// `error`, with what to do about it if it is a lack of descriptors. It is not for calls that answer other limits with EMFILE
+/// too.
+#[must_use]
+pub fn with_way_out(error: Error) -> Error {
     if is_at_limit(&error) { error.hint(RAISE_LIMIT) } else { error }
 }
 

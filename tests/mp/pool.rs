@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ipcpipe::mp::{Error, Pool, PoolNews, as_completed, current};
+use ipcpipe::mp::{Departure, Error, Pool, PoolNews, as_completed, current};
 use ipcpipe::task;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -318,8 +318,9 @@ fn news_tell_who_did_what_and_who_came_and_went() {
         match it {
             PoolNews::Done { job, worker, result, .. } => done.push((job, worker.unwrap().name, result.is_ok())),
             PoolNews::Started(worker) => staff.push(format!("+{}", worker.name)),
-            PoolNews::Ended(worker, error, was_expected) => {
-                assert_eq!(was_expected, error.worker().is_some_and(|it| it.name == "w-2"), "{error}");
+            PoolNews::Ended(worker, error, how) => {
+                let is_last = error.worker().is_some_and(|it| it.name == "w-2");
+                assert_eq!(how, if is_last { Departure::Dismissed } else { Departure::Died }, "{error}");
                 staff.push(format!("-{}", worker.name));
             }
         }

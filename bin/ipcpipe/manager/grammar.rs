@@ -30,7 +30,7 @@ pub(crate) use self::count::{Chart, CountArgs, Mode, Sample, Sort};
 use self::create::Create;
 pub(crate) use self::demo::DemoArgs;
 pub(crate) use self::explain::{help_of, refusal};
-pub(crate) use self::map::{Bar, Halt, MapArgs, Order};
+pub(crate) use self::map::{Bar, Halt, MapArgs, Order, divided};
 pub(crate) use self::near::nearest;
 use self::pool::{CancelArgs, ResizeArgs, ResultsArgs, SubmitArgs};
 use crate::args::When;
@@ -138,7 +138,7 @@ pub(crate) enum Verb {
     },
     /// Give jobs to a pool, one for each argument; answered at once.
     Submit(Lazy<SubmitArgs>),
-    /// Wait for the batches of a pool and print what came of their jobs; with exit status 1 if one failed.
+    /// Wait for the batches of a pool and print what came of their jobs; with exit status 1 if one failed or was cancelled.
     Results(Lazy<ResultsArgs>),
     /// Call off jobs that are not done.
     Cancel(Lazy<CancelArgs>),
@@ -284,7 +284,7 @@ pub(crate) fn verbs_of_targets() -> Vec<String> {
 
 /// Reads the words of one command.
 pub(crate) fn read(words: &[OsString]) -> Result<Line, clap::Error> {
-    Line::try_parse_from(words).and_then(|line| line.checked(words))
+    Line::try_parse_from(divided(words).iter()).and_then(|line| line.checked(words))
 }
 
 /// True if `words`, be they right or wrong, ask for JSON.

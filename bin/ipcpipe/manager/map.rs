@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use ipcpipe::Error;
 use ipcpipe::jobs::{Outcome, Template, find_program, quoted};
+use ipcpipe::sys::fd;
 use ipcpipe::sys::signal::{self, Signals};
 
 use super::Status;
@@ -31,8 +32,8 @@ const STUCK: Status = Status(255);
 /// Runs what `args` say. `place` is the file and line that asked for it.
 pub(crate) fn run(args: &MapArgs, options: &Options, place: Option<&str>) -> Result<Ended, Lost> {
     let began = Instant::now();
-    let stuck = |error: &Error| {
-        say(place, error);
+    let stuck = |error: Error| {
+        say(place, fd::with_way_out(error));
         Ok(Ended { status: STUCK, stopped_by: None })
     };
     let (template, words) = match args.command(is_json(options)) {
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &MapArgs, options: &Options, place: Option<&str>) -> Res
     }
     let inputs = match Inputs::open(args, words) {
         Ok(inputs) => inputs,
-        Err(error) => return stuck(&error),
+        Err(error) => return stuck(error),
     };
     if args.dry_run {
         return dry_run(&template, inputs, place);
@@ -59,7 +60,7 @@ pub(crate) fn run(args: &MapArgs, options: &Options, place: Option<&str>) -> Res
     let signals = signals.map_err(|error| Error::os("cannot catch", "signals", error));
     match signals.and_then(|signals| Drive::new(args, options, place, template, inputs, signals)) {
         Ok(drive) => drive.run(began),
-        Err(error) => stuck(&error),
+        Err(error) => stuck(error),
     }
 }
 
@@ -72,14 +73,18 @@ fn status_of(failed: u64) -> Status {
 /// Prints what would be run.
 fn dry_run(template: &Template, mut inputs: Inputs, place: Option<&str>) -> Result<Ended, Lost> {
     loop {
-        match inputs.next() {
-            Ok(Next::Input(input)) => write(format!("{}\n", quoted(&template.fill(&input))).as_bytes())?,
-            Ok(Next::Later) => inputs.read()?,
-            Ok(Next::End) => return Ok(Ended { status: Status::DONE, stopped_by: None }),
-            Err(error) => {
-                say(place, error);
-                return Ok(Ended { status: STUCK, stopped_by: None });
+        let more = match inputs.next() {
+            Ok(Next::Input(input)) => {
+                write(format!("{}\n", quoted(&template.fill(&input))).as_bytes())?;
+                Ok(())
             }
+            Ok(Next::Later) => inputs.read(),
+            Ok(Next::End) => return Ok(Ended { status: Status::DONE, stopped_by: None }),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = more {
+            say(place, error);
+            return Ok(Ended { status: STUCK, stopped_by: None });
         }
     }
 }

@@ -15,7 +15,9 @@ use super::{Status, bench, count, demo, help, host, map, options};
 pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> {
     // The surfaces are words of this grammar too, so that a slip in one of them is answered with its name.
     let definition = options::with_surfaces(Line::command());
-    let line = definition.try_get_matches_from(words).and_then(|matches| Line::from_arg_matches(&matches));
+    let line = definition
+        .try_get_matches_from(grammar::divided(words).iter())
+        .and_then(|matches| Line::from_arg_matches(&matches));
     let line = line.and_then(|line| line.checked(words));
     let line = match line {
         Ok(line) => line,

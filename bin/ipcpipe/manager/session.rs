@@ -235,15 +235,13 @@ impl Session {
     /// Waits for more; a request to end this program ends the command. True if there was one.
     fn wait(&mut self, ends: bool) -> io::Result<bool> {
         let stdout = io::stdout();
-        let fds = [
-            (self.client.as_fd(), Interest::Read),
-            (self.signals.as_fd(), Interest::Read),
-            (stdout.as_fd(), Interest::HangUp),
-        ];
+        let mut fds = vec![(self.client.as_fd(), Interest::Read), (self.signals.as_fd(), Interest::Read)];
+        // Whoever reads `logs -f` may be gone long before the next line. The end of a manager is waited for without readers.
+        fds.extend((!ends).then_some((stdout.as_fd(), Interest::HangUp)));
         let hurry = self.stopped_by.is_some() && !ends;
-        let [answered, signals, reader] = wait::wait(fds, if hurry { wait::deadline_in(COURTESY) } else { None })?;
-        // Whoever reads `logs -f` may be gone long before the next line.
-        if reader.hung_up && !answered.any() && !ends {
+        let ready = wait::wait_many(&fds, if hurry { wait::deadline_in(COURTESY) } else { None })?;
+        let (answered, signals) = (ready[0], ready[1]);
+        if ready.get(2).is_some_and(|reader| reader.hung_up) && !answered.any() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         if !answered.any() && !signals.any() {

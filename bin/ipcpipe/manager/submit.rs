@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 
-use ipcpipe::manager::protocol::Code;
+use ipcpipe::Error;
+use ipcpipe::manager::protocol::{Code, Refusal};
 use ipcpipe::sys::wait::{self, Interest};
 
 use super::Status;
@@ -44,7 +45,10 @@ impl Session {
                 if !self.wait_for_input()? {
                     return Ok(Status(Code::Interrupted.exit()));
                 }
-                lines.read()?;
+                if let Err(error) = lines.read() {
+                    let error = Error::os("cannot read", "standard input", error);
+                    return refuse(options, place, Refusal::new(Code::Failed, format!("submit: {error}")));
+                }
             }
             let (args, is_last) = lines.take();
             if args.is_empty() && view.batch().is_none() {

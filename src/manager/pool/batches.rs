@@ -53,6 +53,28 @@ pub(crate) struct Batch {
     finished: Option<(u64, Instant)>,
 }
 
+/// What came of jobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Those that are done, well or not.
+    pub(crate) done: u64,
+    pub(crate) failed: u64,
+    pub(crate) cancelled: u64,
+}
+
+impl Tally {
+    /// True if each did what it was to do.
+    pub(crate) fn is_good(self) -> bool {
+        self.failed + self.cancelled == 0
+    }
+
+    /// What stands behind the number of jobs: `, 1 failed, 2 cancelled`, or nothing.
+    pub(crate) fn remark(self) -> String {
+        let clauses = [(self.failed, "failed"), (self.cancelled, "cancelled")];
+        clauses.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!(", {number} {what}")).collect()
+    }
+}
+
 #[derive(Debug)]
 struct Job {
     arg: OsString,
@@ -114,8 +136,9 @@ impl Batches {
             self.bytes += bytes;
             batch.bytes += bytes;
         }
-        batch.failed += u64::from(!end.ok);
-        batch.cancelled += u64::from(end.reason == Some(Reason::Cancelled));
+        let is_cancelled = end.reason == Some(Reason::Cancelled);
+        batch.cancelled += u64::from(is_cancelled);
+        batch.failed += u64::from(!end.ok && !is_cancelled);
         slot.end = Some(Box::new(end));
         batch.order.push(job);
         self.close_if_done(number, now)
@@ -196,10 +219,13 @@ impl Batches {
         self.pending > 0 || self.all.values().any(|batch| batch.open_by.is_some())
     }
 
-    /// Jobs that are done, and those of them that failed.
-    pub(crate) fn done(&self) -> (u64, u64) {
-        let sum = |of: fn(&Batch) -> u64| self.all.values().map(of).sum();
-        (sum(|batch| batch.order.len() as u64), sum(|batch| batch.failed))
+    /// What came of all jobs that are kept.
+    pub(crate) fn tally(&self) -> Tally {
+        self.all.values().map(Batch::tally).fold(Tally::default(), |sum, it| Tally {
+            done: sum.done + it.done,
+            failed: sum.failed + it.failed,
+            cancelled: sum.cancelled + it.cancelled,
+        })
     }
 
     /// How many there are.
@@ -219,9 +245,9 @@ impl Batch {
         self.jobs.len()
     }
 
-    /// Those that failed, the cancelled ones among them.
-    pub(crate) fn failed(&self) -> u64 {
-        self.failed
+    /// What came of its jobs.
+    pub(crate) fn tally(&self) -> Tally {
+        Tally { done: self.order.len() as u64, failed: self.failed, cancelled: self.cancelled }
     }
 
     /// The result that comes at `place` in `order`.
@@ -288,9 +314,28 @@ mod tests {
         assert_eq!((batches.first_done(&numbers), batches.first_done(&[0])), (Some(1), Some(0)));
         let batch = batches.get(1).unwrap();
         let jobs = |order| [0, 1].map(|place| batch.result("p", 1, place, order).unwrap().job);
-        assert_eq!((jobs(Order::Input), jobs(Order::Done), batch.failed()), ([0, 1], [1, 0], 1));
+        assert_eq!((jobs(Order::Input), jobs(Order::Done)), ([0, 1], [1, 0]));
+        assert_eq!(batch.tally(), Tally { done: 2, failed: 1, cancelled: 0 });
         batches.pop(1);
-        assert_eq!((batches.first_done(&numbers), batches.done(), batches.pending()), (Some(0), (2, 0), 0));
+        let left = Tally { done: 2, ..Tally::default() };
+        assert_eq!((batches.first_done(&numbers), batches.tally(), batches.pending()), (Some(0), left, 0));
+    }
+
+    #[test]
+    fn a_cancelled_job_is_no_failed_one() {
+        let now = Instant::now();
+        let mut batches = Batches::default();
+        let number = batches.begin(false, now);
+        batches.add(number, args(4), None);
+        let bad = |reason| JobEnd { reason: Some(reason), ..JobEnd::default() };
+        let ends = [good(), bad(Reason::Cancelled), bad(Reason::Error), bad(Reason::Cancelled)];
+        for (job, end) in ends.into_iter().enumerate() {
+            batches.end(number, job, end, now);
+        }
+        let tally = batches.tally();
+        assert_eq!(tally, Tally { done: 4, failed: 1, cancelled: 2 });
+        assert_eq!((tally.remark().as_str(), tally.is_good()), (", 1 failed, 2 cancelled", false));
+        assert!(Tally { done: 1, ..Tally::default() }.is_good() && Tally::default().remark().is_empty());
     }
 
     #[test]

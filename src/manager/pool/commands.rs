@@ -30,6 +30,9 @@ const STARTS: usize = 32;
 /// How long to wait after the system had no room for another process.
 const BREAK: Duration = Duration::from_millis(100);
 
+/// How long a pool makes do with fewer commands at once after the system had no room for one more.
+const MODESTY: Duration = Duration::from_secs(5);
+
 /// The number of no process group.
 const NO_GROUP: u32 = 0;
 
@@ -48,6 +51,8 @@ pub(super) struct CommandEngine {
     /// Everybody who was started here has its cookie.
     pub(super) root: Root,
     rest_until: Option<Instant>,
+    /// When to try as many at once again as are wanted.
+    modest_until: Option<Instant>,
     /// It is to start nothing more.
     is_ending: bool,
     is_paused: bool,
@@ -107,6 +112,7 @@ impl CommandEngine {
             seq: 0,
             root: Root { pid: number, start_ticks: 0, cookie: cookie.to_owned() },
             rest_until: None,
+            modest_until: None,
             is_ending: false,
             is_paused: false,
             looks: 0,
@@ -121,13 +127,18 @@ impl CommandEngine {
         if !self.called_off.is_empty() {
             return Some(Instant::now());
         }
-        let next = self.rest_until.or_else(|| self.has_work().then(Instant::now));
-        self.runner.deadline().into_iter().chain(next).min()
+        let next = self.rest_until.or_else(|| (self.has_work() || self.is_stuck()).then(Instant::now));
+        self.runner.deadline().into_iter().chain(next).chain(self.modest_until).min()
     }
 
     /// True if a job waits that could be started now.
     fn has_work(&self) -> bool {
         !self.is_paused && !self.queue.is_empty() && self.runs() < self.wanted && self.runner.has_room()
+    }
+
+    /// True if a job waits that the system had no room for.
+    fn is_stuck(&self) -> bool {
+        !self.is_paused && self.runner.is_stuck()
     }
 
     /// How many jobs count for the limit.
@@ -222,12 +233,17 @@ impl CommandEngine {
     /// Does what is to be done now.
     pub(super) fn turn(&mut self, now: Instant, news: &mut Vec<News>) {
         news.extend(self.called_off.drain(..).map(|place| News::Done(place.batch, place.job, driver::cancelled())));
+        if self.modest_until.is_some_and(|at| at <= now) {
+            self.modest_until = None;
+            self.runner.forget_shortage();
+        }
         match self.runner.turn(now) {
             Ok(outcomes) => outcomes.into_iter().for_each(|outcome| self.take_in(outcome, news)),
             Err(error) => self.rest(now, &error, news),
         }
         if let Some(shortage) = self.runner.take_shortage() {
-            news.push(News::Remark(shortage.to_string()));
+            news.push(News::Remark(format!("{shortage}; going on with fewer jobs at once")));
+            self.modest_until = now.checked_add(MODESTY);
         }
         if self.rest_until.is_some_and(|at| at > now) {
             return;

@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use crate::Error;
 use crate::manager::pool::spec::PoolSpec;
 use crate::manager::protocol::{JobEnd, Reason, WorkerRow};
-use crate::mp::{self, Pool, PoolNews};
+use crate::mp::{self, Departure, Pool, PoolNews};
 use crate::sys::signal;
 use crate::sys::wake::Waker;
 use crate::tasks::Builtin;
@@ -43,8 +43,8 @@ pub(super) enum Happening {
     /// A job is done: number of the order, its place there, and what came of it.
     Done(u64, usize, JobEnd),
     Started(WorkerRow),
-    /// A worker has ended: why, and true if that was to be expected.
-    Ended(WorkerRow, String, bool),
+    /// A worker has ended: why, and how it came to that.
+    Ended(WorkerRow, mp::Error, Departure),
     /// All workers have ended.
     Over,
 }
@@ -166,7 +166,7 @@ fn happening(news: PoolNews<Given>) -> Happening {
     match news {
         PoolNews::Done { batch, job, worker, result } => Happening::Done(batch, job, end(result, worker.map(row))),
         PoolNews::Started(worker) => Happening::Started(row(worker)),
-        PoolNews::Ended(worker, error, was_expected) => Happening::Ended(row(worker), why(&error), was_expected),
+        PoolNews::Ended(worker, error, how) => Happening::Ended(row(worker), error, how),
     }
 }
 
@@ -205,6 +205,15 @@ pub(super) fn why(error: &mp::Error) -> String {
         mp::Error::TimedOut => "took too long".to_owned(),
         mp::Error::Cancelled | mp::Error::Closed => "was cancelled".to_owned(),
         other => other.to_string(),
+    }
+}
+
+/// Why a worker has died: the pool kills one for what is wrong with its job.
+pub(super) fn why_died(error: &mp::Error) -> String {
+    match error {
+        mp::Error::TimedOut => "was killed, because its job took too long".to_owned(),
+        mp::Error::Cancelled | mp::Error::Closed => "was killed, because its job was cancelled".to_owned(),
+        other => why(other),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::manager::pool::commands::CommandEngine;
 use crate::manager::pool::tasks::TaskEngine;
 use crate::manager::protocol::{JobEnd, WorkerRow};
+use crate::mp::{self, Departure};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -16,8 +17,8 @@ pub(super) enum News {
     Done(u64, usize, JobEnd),
     /// A worker was started.
     Started(WorkerRow),
-    /// A worker has ended: why, and true if that was to be expected.
-    Ended(WorkerRow, String, bool),
+    /// A worker has ended: why, how it came to that, and true if another one takes its place.
+    Ended(WorkerRow, mp::Error, Departure, bool),
     /// Workers have printed something.
     Output(Vec<u8>),
     /// Something is not as it was asked for.

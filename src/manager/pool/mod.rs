@@ -20,6 +20,7 @@ use crate::manager::history::History;
 use crate::manager::output::Output;
 use crate::manager::protocol::{Level, PoolRow, Status, Stream, WorkerRow};
 use crate::manager::tree::Root;
+use crate::mp::{self, Departure};
 use crate::sys::clock;
 use crate::sys::wake::Waker;
 
@@ -29,6 +30,7 @@ use spec::{PoolSpec, Work};
 use tasks::TaskEngine;
 
 pub use batches::Order;
+use batches::Tally;
 pub(crate) use batches::{Batches, MOST_JOBS};
 
 /// The variable by which the jobs of a pool of commands are known.
@@ -205,16 +207,16 @@ impl Pool {
     }
 
     /// Sets the number of workers.
-    pub(crate) fn resize(&mut self, cx: &mut Context<'_>, workers: NonZeroUsize, asker: &str) {
-        self.spec.workers = workers.get();
+    pub(crate) fn resize(&mut self, cx: &mut Context<'_>, wanted: NonZeroUsize, asker: &str) {
+        let before = std::mem::replace(&mut self.spec.workers, wanted.get());
         match &mut self.engine {
-            Engine::Tasks(tasks) => tasks.resize(workers),
-            Engine::Commands(commands) => commands.resize(workers),
+            Engine::Tasks(tasks) => tasks.resize(wanted),
+            Engine::Commands(commands) => commands.resize(wanted),
             Engine::Ended => {}
         }
-        let number = workers.get();
-        let noun = if number == 1 { "worker" } else { "workers" };
-        self.tell(cx, Level::Info, "resized", None, &format!("{number} {noun}, asked by {asker}"));
+        let change = format!("from {} to {wanted} by {asker}", workers(before));
+        self.record(&format!("resized {change}"));
+        self.tell(cx, Level::Info, "resized", None, &change);
     }
 
     /// Closes the batches that were left open by clients that have gone.
@@ -249,14 +251,33 @@ impl Pool {
                 }
             }
             News::Started(worker) => self.tell_of(cx, Level::Info, "worker-started", &worker, "started"),
-            News::Ended(worker, why, was_expected) => {
-                let level = if was_expected { Level::Info } else { Level::Warning };
-                self.replaced += u32::from(!was_expected && self.stop.is_none());
-                self.tell_of(cx, level, "worker-ended", &worker, &why);
-            }
+            News::Ended(worker, error, how, again) => self.note_end(cx, &worker, &error, how, again),
             News::Output(bytes) => self.output.push(Stream::Stdout, &bytes, clock::realtime_ns()),
             News::Remark(text) => self.tell(cx, Level::Warning, "shortage", None, &text),
         }
+    }
+
+    /// Notes the end of a worker. One that another comes for is a part of the history, as a restart is of a process.
+    fn note_end(&mut self, cx: &mut Context<'_>, worker: &WorkerRow, error: &mp::Error, how: Departure, again: bool) {
+        let (level, why) = match how {
+            _ if self.stop.is_some() => (Level::Info, "ended with the pool".to_owned()),
+            Departure::Died => (Level::Warning, driver::why_died(error)),
+            Departure::Dismissed => (Level::Info, format!("left: the pool has {} now", workers(self.spec.workers))),
+            Departure::Spent => (Level::Info, "left: it has done as many jobs as one worker may".to_owned()),
+        };
+        if self.stop.is_none() && how != Departure::Dismissed {
+            self.replaced += u32::from(again && how == Departure::Died);
+            let WorkerRow { name, pid } = worker;
+            let next = if again { "; another one takes its place" } else { "" };
+            self.record(&format!("worker {name} (pid {pid}) {why}{next}"));
+        }
+        self.tell_of(cx, level, "worker-ended", worker, &why);
+    }
+
+    /// Notes a change that leaves the status as it is.
+    fn record(&mut self, cause: &str) {
+        let status = self.status().clone();
+        self.history.record(status, cause, None);
     }
 
     fn tell_of(&mut self, cx: &mut Context<'_>, level: Level, event: &str, worker: &WorkerRow, why: &str) {
@@ -265,10 +286,9 @@ impl Pool {
 
     fn tell_done(&mut self, cx: &mut Context<'_>, number: u64) {
         let Some(batch) = self.batches.get(number) else { return };
-        let (jobs, failed) = (batch.len(), batch.failed());
+        let (jobs, remark) = (batch.len(), batch.tally().remark());
         let noun = if jobs == 1 { "job" } else { "jobs" };
-        let failed = if failed == 0 { String::new() } else { format!(", {failed} failed") };
-        self.tell(cx, Level::Info, "batch-done", None, &format!("batch {number}, {jobs} {noun}{failed}"));
+        self.tell(cx, Level::Info, "batch-done", None, &format!("batch {number}, {jobs} {noun}{remark}"));
     }
 
     fn tell(&self, cx: &mut Context<'_>, level: Level, event: &str, pid: Option<u32>, why: &str) {
@@ -287,7 +307,7 @@ impl Pool {
 
     /// The row of this pool at `now`.
     pub(crate) fn row(&self, now: Instant, details: bool) -> PoolRow {
-        let (done, failed) = self.batches.done();
+        let Tally { done, failed, cancelled } = self.batches.tally();
         PoolRow {
             id: self.id,
             name: self.name().to_owned(),
@@ -296,6 +316,7 @@ impl Pool {
             pending: self.batches.pending(),
             done,
             failed,
+            cancelled,
             batches: self.batches.len() as u64,
             replaced: self.replaced,
             uptime_s: self.ended.unwrap_or(now).saturating_duration_since(self.started).as_secs_f64(),
@@ -303,4 +324,9 @@ impl Pool {
             crew: details.then(|| self.crew()),
         }
     }
+}
+
+/// `2 workers`.
+fn workers(number: usize) -> String {
+    format!("{number} {}", if number == 1 { "worker" } else { "workers" })
 }

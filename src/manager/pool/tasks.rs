@@ -12,7 +12,7 @@ use crate::manager::pool::driver::{self, Driver, Given, Happening, Order};
 use crate::manager::pool::engine::News;
 use crate::manager::pool::spec::PoolSpec;
 use crate::manager::protocol::WorkerRow;
-use crate::mp::{self, Process};
+use crate::mp::{self, Departure, Process};
 use crate::sys::signal::{CONT, KILL, STOP};
 use crate::sys::wake::Waker;
 use crate::sys::{fd, proc};
@@ -33,6 +33,7 @@ pub(super) struct TaskEngine {
     orders: u64,
     given: HashMap<u64, (u64, usize, usize)>,
     crew: BTreeMap<u32, WorkerRow>,
+    wanted: usize,
     singles: Vec<Single>,
     named: u64,
     /// What workers print, and the end of it that they get.
@@ -65,6 +66,7 @@ impl TaskEngine {
             orders: 0,
             given: HashMap::new(),
             crew: BTreeMap::new(),
+            wanted: spec.workers,
             singles: Vec::new(),
             named: 0,
             output: File::from(read),
@@ -131,6 +133,7 @@ impl TaskEngine {
     }
 
     pub(super) fn resize(&mut self, workers: NonZeroUsize) {
+        self.wanted = workers.get();
         self.driver.order(Order::Resize(workers));
     }
 
@@ -196,9 +199,14 @@ impl TaskEngine {
                 self.crew.insert(worker.pid, worker.clone());
                 news.push(News::Started(worker));
             }
-            Happening::Ended(worker, why, was_expected) => {
+            Happening::Ended(worker, error, how) => {
                 self.crew.remove(&worker.pid);
-                news.push(News::Ended(worker, why, was_expected));
+                let is_replaced = match how {
+                    Departure::Died => self.crew.len() < self.wanted,
+                    Departure::Dismissed => false,
+                    Departure::Spent => true,
+                };
+                news.push(News::Ended(worker, error, how, is_replaced));
             }
             Happening::Over => {
                 self.driver.join();

@@ -23,6 +23,8 @@ pub struct PoolRow {
     pub done: u64,
     /// Those of them that failed.
     pub failed: u64,
+    /// Those of them that were cancelled.
+    pub cancelled: u64,
     /// Batches that are pending or kept.
     pub batches: u64,
     /// Workers that died and were replaced.
@@ -58,7 +60,7 @@ pub struct BatchRow {
     pub jobs: u64,
     /// Those that are done, well or not.
     pub done: u64,
-    /// Those that failed, the cancelled ones among them.
+    /// Those that failed; a cancelled one did not.
     pub failed: u64,
     /// Those that were cancelled.
     pub cancelled: u64,

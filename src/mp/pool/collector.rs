@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::mp::glance::Glance;
+use crate::mp::pool::control::Departure;
 use crate::mp::pool::crew::Member;
 use crate::mp::pool::outcome::Jobs;
 use crate::mp::pool::state::{Done, Staff, State};
@@ -28,8 +29,8 @@ pub(super) enum Happened<'a> {
     Done(&'a Jobs, usize, Option<&'a Worker>),
     /// A worker was started.
     Started(&'a Worker),
-    /// A worker has ended: why, and true if that was expected.
-    Ended(&'a Worker, &'a Error, bool),
+    /// A worker has ended: why, and how it came to that.
+    Ended(&'a Worker, &'a Error, Departure),
 }
 
 /// What the pool, its batches and its thread have in common.
@@ -180,7 +181,7 @@ impl Shared {
             for it in staff.iter().flatten() {
                 callback(match it {
                     Staff::Started(worker) => Happened::Started(worker),
-                    Staff::Ended(worker, error, was_expected) => Happened::Ended(worker, error, *was_expected),
+                    Staff::Ended(worker, error, how) => Happened::Ended(worker, error, *how),
                 });
             }
             for (jobs, done, worker) in done {

@@ -27,8 +27,19 @@ pub enum PoolNews<R> {
     },
     /// A worker was started.
     Started(Worker),
-    /// A worker has ended: why, and true if the pool had no more use for it.
-    Ended(Worker, Error, bool),
+    /// A worker has ended, as this error tells, and so.
+    Ended(Worker, Error, Departure),
+}
+
+/// How a worker came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// It died, or was killed for the job that it was at: the job took too long, or was called off.
+    Died,
+    /// The pool has too many since a resize, or needs none any more.
+    Dismissed,
+    /// It has done as many jobs as one worker may ([`max_jobs`](crate::mp::PoolBuilder::max_jobs)).
+    Spent,
 }
 
 impl<A, R> Pool<A, R> {
@@ -67,9 +78,7 @@ impl<A, R: DeserializeOwned> Pool<A, R> {
                     PoolNews::Done { batch: jobs.id, job, worker: worker.cloned(), result: jobs.read(job) }
                 }
                 Happened::Started(worker) => PoolNews::Started(worker.clone()),
-                Happened::Ended(worker, error, was_expected) => {
-                    PoolNews::Ended(worker.clone(), error.clone(), was_expected)
-                }
+                Happened::Ended(worker, error, how) => PoolNews::Ended(worker.clone(), error.clone(), how),
             });
         }));
     }

@@ -160,12 +160,15 @@ impl Member {
         let deadline = options.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.flights.push_back(Flight { jobs: Arc::clone(&span.jobs), first, count, done: 0, deadline });
         self.sent += count as u64;
-        if options.max_jobs.is_some_and(|most| self.sent >= most.get()) {
-            self.is_retiring = true;
-        }
+        self.is_retiring |= self.is_spent(options);
         // A message that is too large, or a worker that is gone, is found out by who reads from it.
         let _ = self.socket.queue(message);
         self.flush();
+    }
+
+    /// True if it was given as many jobs as one worker may have.
+    pub(super) fn is_spent(&self, options: &Options) -> bool {
+        options.max_jobs.is_some_and(|most| self.sent >= most.get())
     }
 
     /// Sends what did not fit into the socket before. A worker that is gone is found out by who reads from it.

@@ -28,7 +28,7 @@ use crate::mp::task::{Args, Task};
 pub use batch::{AsCompleted, Batch, Job, as_completed};
 pub use builder::PoolBuilder;
 use collector::{Happened, Shared};
-pub use control::PoolNews;
+pub use control::{Departure, PoolNews};
 pub use imap::{Imap, ImapUnordered};
 use outcome::Jobs;
 pub use stats::WorkerStats;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::mp::pool::control::Departure;
 use crate::mp::pool::crew::{Flight, Member, Span};
 use crate::mp::pool::outcome::Jobs;
 use crate::mp::pool::{Options, WorkerStats};
@@ -46,8 +47,8 @@ pub(super) type Done = (Arc<Jobs>, Range<usize>, Option<Arc<Worker>>);
 #[derive(Debug)]
 pub(super) enum Staff {
     Started(Arc<Worker>),
-    /// Why, and true if the pool had no more use for it.
-    Ended(Arc<Worker>, Error, bool),
+    /// Why, and how it came to that.
+    Ended(Arc<Worker>, Error, Departure),
 }
 
 impl State {
@@ -230,8 +231,11 @@ impl State {
         }
         self.former.push(WorkerStats::of(&member, false));
         self.futile += u32::from(member.answered == 0);
-        let (worker, was_expected) = (Arc::clone(&member.worker), cause.is_none() && member.is_retiring);
+        let worker = Arc::clone(&member.worker);
+        let leave = if member.is_spent(&self.options) { Departure::Spent } else { Departure::Dismissed };
+        let leave = Some(leave).filter(|_| cause.is_none() && member.is_retiring);
         let (error, flights, begun) = member.bury();
+        let how = leave.filter(|_| matches!(error, Error::Exited(_, 0))).unwrap_or(Departure::Died);
         let lost: Vec<(Arc<Jobs>, usize)> = flights
             .iter()
             .flat_map(|it| (it.first + it.done..it.first + it.count).map(|job| (Arc::clone(&it.jobs), job)))
@@ -239,7 +243,7 @@ impl State {
         // Jobs are begun in order, so it is the last one begun that it died of; the pool kills only those with a job.
         let culprit = if cause.is_some() { begun.max(1) } else { begun }.checked_sub(1);
         let error = cause.unwrap_or(error);
-        self.note_staff(Staff::Ended(Arc::clone(&worker), error.clone(), was_expected));
+        self.note_staff(Staff::Ended(Arc::clone(&worker), error.clone(), how));
         for (place, (jobs, job)) in lost.into_iter().enumerate().rev() {
             let is_culprit = culprit == Some(place as u64);
             if is_culprit && !jobs.fail(job, error.clone(), self.options.retries) {

@@ -47,6 +47,60 @@ fn a_killed_worker_costs_one_job_at_most() {
     server.exit();
 }
 
+/// What changes among the workers is told with its cause, and an end that was asked for is no crash.
+#[test]
+fn why_and_events_tell_of_resizes_and_replaced_workers() {
+    let sandbox = Sandbox::new();
+    let mut server = Server::start(&sandbox);
+    server.client.ask("create pool s -w 2 --task sum --max-jobs 3").exited(0);
+    let crew = |client: &mut Client| {
+        let crew = client.show("s")["crew"].as_array().unwrap().clone();
+        crew.iter().map(|it| it["pid"].as_u64().unwrap() as u32).collect::<Vec<_>>()
+    };
+    let ends = |client: &mut Client, number: usize| {
+        let ended = |client: &mut Client| {
+            let reply = client.ask("events").exited(0);
+            let ended = reply.all("event").into_iter().filter(|it| it["event"] == "worker-ended");
+            ended.map(|it| format!("{} {}", it["level"].as_str().unwrap(), it["msg"].as_str().unwrap())).collect()
+        };
+        wait_for("the end of workers", || Some(ended(client)).filter(|ended: &Vec<String>| ended.len() == number))
+    };
+    server.client.ask("resize s 1").exited(0);
+    let left = ends(&mut server.client, 1);
+    assert!(left[0].starts_with("info pool s worker-ended: s-"), "{left:?}");
+    assert!(left[0].ends_with(" left: the pool has 1 worker now"), "{left:?}");
+    let [first] = crew(&mut server.client)[..] else { panic!("one is left") };
+    send(first, Signal::SIGKILL);
+    let killed = ends(&mut server.client, 2);
+    assert!(killed[1].starts_with("warning ") && killed[1].ends_with(" was ended by SIGKILL"), "{killed:?}");
+    server.client.ask("submit s 1 2 3").exited(0);
+    server.client.ask("results s --pop").exited(0);
+    let spent = ends(&mut server.client, 3);
+    assert!(spent[2].ends_with(" left: it has done as many jobs as one worker may"), "{spent:?}");
+    server.client.ask("submit s 18446744073709551615").exited(0);
+    server.client.ask("cancel s").exited(0);
+    let called_off = ends(&mut server.client, 4);
+    assert!(called_off[3].ends_with(" was killed, because its job was cancelled"), "{called_off:?}");
+    let why = server.client.why("s");
+    let changes: Vec<&str> = why.lines().skip(2).collect();
+    assert!(changes[0].starts_with("running: resized from 2 workers to 1 by a client, pid "), "{why}");
+    let by = [
+        "was ended by SIGKILL",
+        "left: it has done as many jobs as one worker may",
+        "was killed, because its job was cancelled",
+    ];
+    for (change, by) in changes[1..].iter().zip(by) {
+        assert!(change.starts_with("running: worker s-") && change.contains(" (pid "), "{change}");
+        assert!(change.ends_with(&format!(") {by}; another one takes its place")), "{change}");
+    }
+    assert_eq!((changes.len(), &server.client.show("s")["replaced"]), (4, &json!(2)));
+    // An end with the pool is no crash either.
+    wait_for("a new worker", || (crew(&mut server.client).len() == 1).then_some(()));
+    server.client.ask("terminate s").exited(0);
+    assert_eq!(ends(&mut server.client, 5)[4].split(' ').next(), Some("info"));
+    server.exit();
+}
+
 #[test]
 fn thousands_of_jobs_come_from_standard_input_as_one_batch() {
     let sandbox = Sandbox::new();
@@ -64,6 +118,9 @@ fn thousands_of_jobs_come_from_standard_input_as_one_batch() {
     }
     let empty = sandbox.run("manager submit s -").exited(2);
     assert_eq!(empty.stderr, "ipcpipe: submit: standard input has no lines, so there is nothing to do\n");
+    let mut command = sandbox.command(["manager", "submit", "s", "-"]);
+    let directory = Running::of(command.stdin(Stdio::from(fs::File::open("/").unwrap()))).finish().exited(1);
+    assert_eq!(directory.stderr, "ipcpipe: submit: cannot read standard input: Is a directory\n");
     let taken = script(&sandbox, "", "create pool s --task sum\nsubmit s -\n").exited(2);
     assert!(taken.stderr.contains("standard input holds the commands here"), "{}", taken.stderr);
     server.client.ask("submit s -").exited(2).refused("usage");
@@ -163,7 +220,8 @@ fn what_makes_no_sense_is_refused() {
         ("create pool p -w 10000 --task sum", number),
         ("create pool p -w x --task sum", number),
         ("create pool p --task fly", "fly"),
-        ("create pool p", "--task"),
+        ("create pool p", "Say --task and its name, or '--' and a command"),
+        ("create pool p ls -l", "put '--' before the command: create pool p -- ls -l"),
         ("create pool a/0 --task sum", "a name of a pool has no '/'"),
         ("create pool 42 --task sum", "looks like a process id"),
         ("create pool p --task sum -- true", "cannot be used with"),

@@ -92,6 +92,18 @@ fn e5_list_batch_tells_what_is_pending() {
     let refused = server.client.ask("cancel w/0").exited(3);
     assert_eq!(refused.refused("not-running"), "batch 0 of w is done already");
     assert_eq!(server.client.ask("cancel batch w").exited(0).only("batch")["cancelled"], 1);
+    // Who was called off did not fail.
+    let reply = server.client.ask("list batch").exited(0);
+    assert!(reply.all("batch").iter().all(|it| it["failed"] == 0 && it["cancelled"] == 1), "{reply:?}");
+    let shown = server.client.show("w");
+    assert_eq!((&shown["done"], &shown["failed"], &shown["cancelled"]), (&json!(3), &json!(0), &json!(2)));
+    let table = sandbox.run("manager list batch").exited(0).stdout;
+    assert!(table.starts_with("BATCH  STATUS  JOBS  DONE  FAILED  CANCELLED"), "{table}");
+    assert!(table.contains("\nw/1    Done       2     2       0          1"), "{table}");
+    let titles = sandbox.run("manager results w").exited(1).stdout;
+    assert!(titles.contains("batch 1 done: 2 jobs, 1 cancelled\n"), "{titles}");
+    let run = sandbox.run("manager wait w").exited(1);
+    assert_eq!(run.stdout, "pool w has no pending jobs (3 jobs done, 2 cancelled)\n");
     server.exit();
 }
 
@@ -242,6 +254,10 @@ fn e14_exit_loses_pending_jobs_and_says_how_many() {
     server.client.ask("submit w a b c").exited(0);
     server.client.ask("create pool s -w 2 --task sum").exited(0);
     server.client.ask("submit s 18446744073709551615").exited(0);
+    // Jobs of a pool that ended before were told of then.
+    waiting_pool(&mut server.client, "before", "1");
+    server.client.ask("submit before a b").exited(0);
+    server.client.ask("terminate before").exited(0);
     let mut second = Client::connect(&sandbox);
     second.send(&["results", "s"]);
     let reply = server.client.ask("exit").exited(0);

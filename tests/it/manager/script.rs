@@ -1,5 +1,6 @@
 //! Scripts: what ends them, and what does not.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
@@ -156,4 +157,20 @@ fn quiet_is_quiet_about_success() {
         script(&sandbox, "--quiet", "create process p1\npause p1\nresume p1\nterminate p1\nforget p1\n").exited(0);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
     assert_eq!(script(&sandbox, "--quiet", "pause p1\n").exited(3).stderr.lines().count(), 1);
+}
+
+/// Whoever reads a script may have seen enough before its processes have ended.
+#[test]
+fn an_end_is_waited_for_without_a_reader() {
+    let sandbox = Sandbox::new();
+    let mut command =
+        sandbox.command(["manager", "-c", "create process p -- sh -c 'until test -e go; do sleep 0.01; done'"]);
+    let mut run = Running::of(&mut command);
+    let mut lines = BufReader::new(run.output()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("process p started"));
+    assert!(lines.next().unwrap().unwrap().starts_with("waiting for p"));
+    drop(lines);
+    std::fs::write(sandbox.path("go"), "").unwrap();
+    let run = run.finish().exited(0);
+    assert_eq!(run.stderr, "");
 }

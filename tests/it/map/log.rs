@@ -70,6 +70,12 @@ fn half_a_line_is_a_job_that_is_still_to_be_done() {
     let run = fed(&sandbox, ["-w", "1", "--joblog", "log", "--resume", "--", "echo", ":::", "1", "2", "3"], b"");
     assert_eq!(run.exited(0).stdout, "2\n3\n");
     assert_eq!(sequence(&sandbox), [1, 2, 3]);
+    // What a damaged line told of is run again, and that is said.
+    let damaged = format!("{HEADER}\n{}\n{}\n\n\0\0\n", line(1), &line(2)[..30]);
+    fs::write(sandbox.path("log"), damaged).unwrap();
+    let run = fed(&sandbox, ["-w", "1", "--joblog", "log", "--resume", "--", "echo", ":::", "1", "2", "3"], b"");
+    let run = run.exited(0).said("2 lines of log cannot be read; what jobs they told of are run again");
+    assert_eq!(run.stdout, "2\n3\n");
     for text in ["my diary\n", "x\n\n"] {
         fs::write(sandbox.path("log"), text).unwrap();
         let run = fed(&sandbox, ["--joblog", "log", "--resume", "--", "echo", ":::", "1"], b"").exited(255);

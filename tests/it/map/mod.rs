@@ -137,7 +137,45 @@ fn d1_e16_tasks_come_with_the_program() {
     let run = fed(&sandbox, ["-w", "1", "--task", "div", "4,2", "1,0"], b"").exited(1);
     assert_eq!(run.stdout, "Quotient is 2.\n");
     run.said("div 1,0: division by zero").said("1 of 2 jobs failed");
-    fed(&sandbox, ["--task", "tea"], b"").exited(2).said("map: the tasks are primes, sum, div");
+    fed(&sandbox, ["--task", "tea"], b"").exited(2).said("[possible values: primes, sum, div]");
+}
+
+#[test]
+fn options_stand_anywhere_among_the_inputs_of_a_task_and_before_three_colons() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("inputs"), "3\n4\n").unwrap();
+    let lines = |args: &str, input: &[u8]| {
+        let run = fed(&sandbox, ["--order", "input"].into_iter().chain(args.split(' ')), input).exited(0);
+        run.stdout.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for args in [
+        "--task sum -w 2 ::: 3 4",
+        "--task sum 3 4 -w 2",
+        "-w 2 --task sum 3 4",
+        "3 --task=sum 4 -r",
+        "--task sum -- 3 4",
+        "--task sum 3 ::: 4",
+        "--task sum -a inputs",
+    ] {
+        assert_eq!(lines(args, b"9\n"), ["6", "10"], "{args}");
+    }
+    assert_eq!(lines("--task sum -w 1", b"9\n"), ["45"]);
+    assert_eq!(lines("--task sum :::", b"9\n"), [""; 0]);
+    assert_eq!(lines("--dry-run --task sum ::: -w", b"").len(), 1, "what stands behind ':::' is an input");
+    for (args, says) in [
+        ("--task sum -a inputs 3", "not both"),
+        ("--task sum -0 3", "not both"),
+        ("--task sum ::: 3 ::: 4", "one ':::' is all that map knows"),
+        ("--task sum 3 --task sum 4", "cannot be used multiple times"),
+        ("--task sum 3 --worker 2", "did you mean '--workers'"),
+        ("sleep -w 2", "put '--' before the command: map -- sleep -w 2"),
+        ("-w 2 echo ::: -n", "put '--' before the command: map -w 2 -- echo ::: -n"),
+        (":::  x", "put a command before ':::'"),
+    ] {
+        fed(&sandbox, args.split_whitespace(), b"").exited(2).said(says);
+    }
+    let run = sandbox.command(["manager", "-c", "map --task sum -w 1 ::: 3"]);
+    assert_eq!(Running::of(&mut { run }).finish().exited(0).stdout, "6\n");
 }
 
 #[test]
@@ -154,6 +192,13 @@ fn the_status_tells_of_failures() {
     run(&["--", "no-such-program"], "x\n").exited(127).said("cannot start no-such-program: No such file");
     run(&["--", "/etc/passwd"], "x\n").exited(126).said("cannot start /etc/passwd: Permission denied");
     run(&["-a", "none", "--", "true"], "").exited(255).said("cannot open none: No such file");
+    for dry_run in [&[][..], &["--dry-run"]] {
+        let args = [dry_run, &["-a", "/", "--", "true"]].concat();
+        run(&args, "").exited(255).said("cannot read /: Is a directory");
+    }
+    let odd = run(&["-w", "1", "--", "false"], &format!("a\0b\n{}\n", "x".repeat(200_000))).exited(1);
+    let odd = odd.said("its input holds a NUL byte, and no argument can; with -0 inputs end there");
+    assert!(odd.said("xxx...) failed: cannot start").stderr.len() < 1000);
     run(&["--", "{}"], "no-such-program\ntrue\n").exited(1).said("job 1 (no-such-program) failed: cannot start");
     for (args, says) in [
         (&[][..], "<COMMAND>... is missing"),
@@ -242,8 +287,22 @@ fn it_makes_do_with_the_descriptors_that_there_are() {
         | tr -d '\\0' | grep . | sort -n | uniq | wc -l";
     let run = shell(&sandbox, line).exited(0).said("raise it ('ulimit -n')");
     assert_eq!(run.stdout, "40\n");
-    let run = shell(&sandbox, "ulimit -n 7; $IPCPIPE manager map -- true ::: a").exited(255);
-    run.said("raise the limit on open files");
+    // Each of these limits is too low for something else. What was begun all the same may have told that it goes on.
+    for limit in 5..=20 {
+        let run = shell(&sandbox, &format!("ulimit -n {limit}; $IPCPIPE manager map -w 2 -- echo ::: a b"));
+        match run.status.code() {
+            Some(0) => assert_eq!(run.stdout.lines().count(), 2, "{limit}"),
+            _ => {
+                let run = run.exited(255);
+                assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 1), "{limit}: {}", run.stderr);
+                run.said("Too many open files; raise the limit on open files ('ulimit -n')");
+            }
+        }
+    }
+    // What is to be printed holds descriptors.
+    let line = "ulimit -n 20; $IPCPIPE manager map -w 4 --order input -- head -c 2000000 ::: $(yes /dev/zero | head -9) \
+        | wc -c";
+    assert_eq!(shell(&sandbox, line).exited(0).stdout, "18000000\n");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From clap's errors to one line that names the verb and what is wrong with it.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use ipcpipe::manager::protocol::Refusal;
@@ -38,15 +39,28 @@ pub(crate) fn refusal(words: &[OsString], error: clap::Error) -> Refusal {
 
 /// What would have been right, where that is plain.
 fn remedy(words: &[OsString], error: &clap::Error, verb: &str) -> Option<String> {
-    let has_command =
-        |words: &[OsString]| matches!(read(words), Ok(line) if matches!(line.verb, Verb::Create(_) | Verb::Map(_)));
+    let has_command = |words: &[OsString]| match read(words).map(|line| line.verb) {
+        Ok(Verb::Map(args)) => args.has_command(),
+        other => matches!(other, Ok(Verb::Create(_))),
+    };
+    let before_command = |words: Vec<OsString>| format!("put '--' before the command: {}", join(words));
     let with = |at: usize, word: &str| [&words[..at], &[word.into()], &words[at..]].concat();
     match (error.kind(), verb) {
-        (ErrorKind::UnknownArgument, "create process" | "map") => {
+        (ErrorKind::UnknownArgument | ErrorKind::MissingRequiredArgument, "map") => {
+            // The command begins with the last word before which it makes sense: options of map may have values.
+            let mut places = (0..words.len().min(SHOWN)).rev().filter(|&at| !words[at].as_bytes().starts_with(b"-"));
+            let is_divided = words.iter().any(|word| word == "--");
+            let right = places.find_map(|at| Some(with(at, "--")).filter(|words| !is_divided && has_command(words)));
+            right.map(before_command)
+        }
+        (ErrorKind::UnknownArgument, "create process" | "create pool") => {
             let unexpected = text(error, ContextKind::InvalidArg).filter(|word| !word.starts_with('-'))?;
             let places = (0..words.len().min(SHOWN)).filter(|&at| words[at] == unexpected.as_str());
             let right = places.map(|at| with(at, "--")).find(|words| has_command(words))?;
-            Some(format!("put '--' before the command: {}", join(right)))
+            Some(before_command(right))
+        }
+        (ErrorKind::MissingRequiredArgument, "create pool") if has_command(&with(words.len(), "--task=sum")) => {
+            Some(format!("{verb}: what for? Say --task and its name, or '--' and a command; see 'help {verb}'"))
         }
         (ErrorKind::InvalidSubcommand, "create") if suggestions(error).is_empty() => {
             let noun = words.iter().position(|word| word == "create")? + 1;

@@ -1,5 +1,6 @@
 //! `map`, which is done by the client: no manager has to run for it.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -8,19 +9,25 @@ use std::time::Duration;
 use clap::{ValueEnum, ValueHint};
 use ipcpipe::jobs::{Runner, Template};
 use ipcpipe::manager::spec::GRACE;
+use ipcpipe::tasks::Builtin;
 
+use super::pool::TaskName;
 use super::usage;
-use crate::manager::options;
 use crate::units;
 
 /// What stands between the command and its inputs.
 const INPUTS: &str = ":::";
 
+/// The two forms, of which clap would make one.
+const USAGE: &str = "map [OPTIONS] -- COMMAND [{}] [::: INPUT...]\n       map [OPTIONS] --task TASK [INPUT...]";
+
 /// What stands under the options.
 pub(super) const NOTES: &str = "\
-Built-in tasks need no command: ipcpipe manager map --task primes 1000 2000 3000
-Inputs are the lines of standard input, also empty ones, which -r skips; behind ':::' they are words:
+Inputs are the lines of standard input, also empty ones, which -r skips; behind ':::' they are words, and all words are, as
+with GNU parallel, so options stand before it:
   ls *.txt | ipcpipe manager map -- gzip -k {}      ipcpipe manager map -w 4 -- gzip -k {} ::: *.txt
+A built-in task needs no command, so that each word which is no option is an input, with ':::' before it or without:
+  seq 5 | ipcpipe manager map --task sum            ipcpipe manager map --task primes 1000 2000 3000
 '{}' stands for the input anywhere in a word; without one the input is the last argument. No shell reads the command: for a
 pipeline say -- sh -c 'tr a-z A-Z <\"$1\" | sort' sh {}. A job reads /dev/null, has IPCPIPE_SEQ (its number, from 1) and
 IPCPIPE_SLOT (1 to N) in its environment, and a process group of its own. Its output is printed when it has ended, first
@@ -33,14 +40,18 @@ end. The job log has the columns of GNU parallel; a job is in it when its output
 
 /// What is run, and how.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = USAGE)]
 pub(crate) struct MapArgs {
+    /// Inputs of a built-in task, if they are not on standard input.
+    #[arg(value_name = "INPUT", requires = "task")]
+    inputs: Vec<OsString>,
     /// The command, '{}' in it for the input; and ':::' behind it for the inputs, if they are not on standard input.
-    #[arg(value_name = "COMMAND", last = true, required_unless_present = "task", conflicts_with = "task")]
+    #[arg(value_name = "COMMAND", last = true, required_unless_present = "task")]
     #[arg(value_hint = ValueHint::CommandWithArguments)]
     words: Vec<OsString>,
-    /// Run a task that comes with the program instead of a command, primes, sum or div (A,B), for these inputs or for lines.
-    #[arg(long, num_args = 1.., value_names = ["TASK", "INPUT"])]
-    task: Vec<OsString>,
+    /// Run a task that comes with the program instead of a command.
+    #[arg(long, value_enum)]
+    task: Option<TaskName>,
     /// Jobs at once; auto is one for each CPU.
     #[arg(short, long, value_name = "N|auto", default_value = "auto", value_parser = workers)]
     pub(crate) workers: Workers,
@@ -95,41 +106,51 @@ pub(crate) struct MapArgs {
 const GRACE_TEXT: &str = "10s";
 const _: () = assert!(GRACE.as_secs() == 10 && GRACE.subsec_nanos() == 0);
 
-impl MapArgs {
-    /// The command, and the inputs that stand behind it, if they do.
-    pub(crate) fn command(&self, json: bool) -> Result<(Template, Option<Vec<OsString>>), clap::Error> {
-        if self.ungroup && json {
-            return Err(usage("with --ungroup jobs would write between the objects of --format json"));
-        }
-        if let [task, inputs @ ..] = &self.task[..] {
-            return self.job_of(&task.to_string_lossy(), inputs);
-        }
-        let mut parts = self.words.split(|word| word == INPUTS);
-        let command = parts.next().unwrap_or_default();
-        let inputs = parts.next().map(<[OsString]>::to_vec);
-        if parts.next().is_some() {
-            return Err(usage("one ':::' is all that map knows"));
-        }
-        if inputs.is_some() && (self.arg_file.is_some() || self.null) {
-            return Err(usage("inputs stand behind ':::', or they come from a file or standard input; not both"));
-        }
-        let template = Template::new(command.iter().cloned());
-        template.map(|template| (template, inputs)).ok_or_else(|| usage("put a command before ':::'"))
+/// `words` with `--` before a `:::` that none stands before: what comes behind it is inputs, whatever it looks like.
+pub(crate) fn divided(words: &[OsString]) -> Cow<'_, [OsString]> {
+    let at = words.iter().position(|word| word == INPUTS || word == "--").filter(|&at| words[at] == INPUTS);
+    match at.filter(|&at| words[..at].iter().any(|word| word == "map")) {
+        Some(at) => [&words[..at], &["--".into()], &words[at..]].concat().into(),
+        None => words.into(),
     }
 }
 
 impl MapArgs {
-    /// The command that runs a task, and its inputs if they are among the words.
-    fn job_of(&self, task: &str, inputs: &[OsString]) -> Result<(Template, Option<Vec<OsString>>), clap::Error> {
-        let task = options::task(task).map_err(|why| usage(&why))?;
-        if !inputs.is_empty() && (self.arg_file.is_some() || self.null) {
-            return Err(usage("inputs stand behind the task, or they come from a file or standard input; not both"));
-        }
-        // The path of this program would miss it if it was moved since it was started.
-        let words = ["/proc/self/exe", "manager", "task", task.name(), "--", "{}"].map(OsString::from);
-        let inputs = Some(inputs.to_vec()).filter(|inputs| !inputs.is_empty());
-        Template::new(words).map(|template| (template, inputs)).ok_or_else(|| usage("there is no such task"))
+    /// True if it has a command of its own.
+    pub(super) fn has_command(&self) -> bool {
+        self.task.is_none()
     }
+
+    /// The command, and the inputs that are among the words, if they are.
+    pub(crate) fn command(&self, json: bool) -> Result<(Template, Option<Vec<OsString>>), clap::Error> {
+        if self.ungroup && json {
+            return Err(usage("with --ungroup jobs would write between the objects of --format json"));
+        }
+        let mut parts = self.words.split(|word| word == INPUTS).map(<[OsString]>::to_vec);
+        let command = parts.next().unwrap_or_default();
+        let inputs = parts.next();
+        if parts.next().is_some() {
+            return Err(usage("one ':::' is all that map knows"));
+        }
+        let (command, inputs) = match self.task {
+            None => (command, inputs),
+            Some(task) => {
+                let is_said = !self.inputs.is_empty() || !self.words.is_empty();
+                let all = [self.inputs.clone(), command, inputs.unwrap_or_default()].concat();
+                (job_of(task.into()), is_said.then_some(all))
+            }
+        };
+        if inputs.is_some() && (self.arg_file.is_some() || self.null) {
+            return Err(usage("inputs are words, or they come from a file or standard input; not both"));
+        }
+        Template::new(command).map(|template| (template, inputs)).ok_or_else(|| usage("put a command before ':::'"))
+    }
+}
+
+/// The command that runs a task.
+fn job_of(task: Builtin) -> Vec<OsString> {
+    // The path of this program would miss it if it was moved since it was started.
+    ["/proc/self/exe", "manager", "task", task.name(), "--", "{}"].map(OsString::from).to_vec()
 }
 
 /// The order of output.

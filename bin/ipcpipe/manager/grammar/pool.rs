@@ -52,13 +52,23 @@ pub(crate) struct PoolArgs {
 
 /// The tasks.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum TaskName {
+pub(super) enum TaskName {
     /// Primes up to N.
     Primes,
     /// Sum of 1 to N.
     Sum,
     /// A divided by B.
     Div,
+}
+
+impl From<TaskName> for Builtin {
+    fn from(name: TaskName) -> Self {
+        match name {
+            TaskName::Primes => Self::Primes,
+            TaskName::Sum => Self::Sum,
+            TaskName::Div => Self::Div,
+        }
+    }
 }
 
 /// How many jobs at a time; None leaves it to the CPUs.
@@ -82,12 +92,7 @@ impl PoolArgs {
         if self.name.as_str().contains('/') {
             return Err(usage("a name of a pool has no '/', because NAME/0 is its batch 0"));
         }
-        let work = match self.task {
-            Some(TaskName::Primes) => Work::Task(Builtin::Primes),
-            Some(TaskName::Sum) => Work::Task(Builtin::Sum),
-            Some(TaskName::Div) => Work::Task(Builtin::Div),
-            None => Work::Command(self.command),
-        };
+        let work = self.task.map_or_else(|| Work::Command(self.command), |task| Work::Task(task.into()));
         let workers = self.workers.0.or_else(|| std::thread::available_parallelism().ok());
         let spec = PoolSpec {
             name: self.name,

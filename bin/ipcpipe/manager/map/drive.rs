@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use ipcpipe::Error;
 use ipcpipe::jobs::{Job, Outcome, Policy, Runner, Streams, Template, quoted};
+use ipcpipe::sys::fd;
 use ipcpipe::sys::signal::Signals;
 use ipcpipe::sys::wait::{self, Interest};
 
@@ -76,7 +77,8 @@ impl Drive {
             timeout: args.timeout,
             place: place.map(str::to_owned),
         };
-        Ok(Self {
+        let remark = log.remark();
+        let mut drive = Self {
             runner: Runner::new(template, policy)?,
             inputs,
             sequence: Sequence::new(args.order),
@@ -93,7 +95,9 @@ impl Drive {
             stopped_by: None,
             stop: None,
             guard,
-        })
+        };
+        remark.into_iter().for_each(|remark| drive.remark(remark));
+        Ok(drive)
     }
 
     /// Runs all jobs, and says how that went.
@@ -120,7 +124,7 @@ impl Drive {
                 Ok(Ended { status: STUCK, stopped_by })
             }
             Some(Stop::Other(error)) => {
-                super::say(shape.place.as_deref(), error);
+                super::say(shape.place.as_deref(), fd::with_way_out(error));
                 Ok(Ended { status: STUCK, stopped_by })
             }
             _ if stopped_by.is_some() => Ok(Ended { status: Status::FAILED, stopped_by }),
@@ -140,7 +144,7 @@ impl Drive {
             }
             self.wait()?;
             let now = Instant::now();
-            let outcomes = self.runner.turn(now).map_err(Stop::Other)?;
+            let outcomes = self.turn(now)?;
             self.guard.note(&self.runner.take_notes());
             // The next jobs first: printing can wait, and they run meanwhile.
             let failed = outcomes.iter().any(Outcome::failed);
@@ -169,7 +173,7 @@ impl Drive {
                         self.skipped += 1;
                     } else {
                         self.sequence.expect(job.seq);
-                        self.runner.submit(job, Instant::now()).map_err(Stop::Other)?;
+                        self.start(job)?;
                     }
                 }
                 Next::Later => {
@@ -180,6 +184,22 @@ impl Drive {
             }
         }
         Ok(())
+    }
+
+    /// Starts `job`, or has it wait if there is no room for it: what is not printed yet may hold some.
+    fn start(&mut self, job: Job) -> Result<(), Stop> {
+        match self.runner.submit(job, Instant::now()) {
+            Err(error) if !self.runner.is_stuck() => Err(Stop::Other(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Answers those that are over. Jobs that there is no room for are an error once nothing is left to print.
+    fn turn(&mut self, now: Instant) -> Result<Vec<Outcome>, Stop> {
+        match self.runner.turn(now) {
+            Err(_) if self.runner.is_stuck() && !self.printer.is_empty() => Ok(Vec::new()),
+            turned => turned.map_err(Stop::Other),
+        }
     }
 
     /// True if the log has the job. That it was another one then is said once.
@@ -217,14 +237,15 @@ impl Drive {
         let source = self.inputs.source().filter(|_| self.waits_for_input);
         fds.extend(source.map(|fd| (fd, Interest::Read)));
         fds.extend(self.printer.waits_for().map(|fd| (fd, Interest::Write)));
-        let deadline = self.runner.deadline().into_iter().chain(self.bar.deadline()).min();
+        let retry = (self.runner.is_stuck() && self.printer.is_empty()).then(Instant::now);
+        let deadline = self.runner.deadline().into_iter().chain(self.bar.deadline()).chain(retry).min();
         let ready = wait::wait_many(&fds, deadline).map_err(failed)?;
         let has_input = source.is_some() && ready[2].any();
         if ready[0].any() {
             self.hear();
         }
         if has_input {
-            self.inputs.read().map_err(|error| Stop::Other(Error::os("cannot read", "the inputs", error)))?;
+            self.inputs.read().map_err(Stop::Other)?;
         }
         Ok(())
     }
@@ -258,7 +279,8 @@ impl Drive {
     }
 
     fn say_shortage(&mut self) {
-        if let Some(error) = self.runner.take_shortage() {
+        // Where there is room for no job at all, that is said instead.
+        if let Some(error) = self.runner.take_shortage().filter(|_| self.stop.is_none()) {
             self.remark(format!("{error}; going on with fewer jobs at once"));
         }
     }

@@ -1,6 +1,6 @@
 //! What is shown of a job: its output as it is, or an object.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use super::printer::{Piece, Target};
 
 /// The version of the objects: it changes when a key goes or changes its meaning.
 const VERSION: u8 = 1;
+
+/// Characters of an input that a message shows.
+const SHOWN: usize = 100;
 
 /// How jobs are shown.
 #[derive(Clone, Debug)]
@@ -59,10 +62,20 @@ impl Shape {
             End::TimedOut(status) => {
                 format!("it took longer than {:?} ({status})", self.timeout.unwrap_or_default())
             }
+            End::Refused(error) if input.as_bytes().contains(&0) => format!("{error}; with -0 inputs end there"),
             End::Refused(error) => error.to_string(),
         };
         let left = if outcome.has_survivors { "; somebody in its process group survived SIGKILL" } else { "" };
-        Some(format!("job {seq} ({}) failed{times}: {why}{left}", input.display()))
+        Some(format!("job {seq} ({}) failed{times}: {why}{left}", shown(input)))
+    }
+}
+
+/// An input in a message: the beginning of one that is long, for the reason stands behind it.
+fn shown(input: &OsStr) -> String {
+    let text = input.display().to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
     }
 }
 

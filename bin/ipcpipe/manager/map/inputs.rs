@@ -87,10 +87,10 @@ impl Inputs {
     }
 
     /// Reads what is there; blocks if nothing is.
-    pub(super) fn read(&mut self) -> io::Result<()> {
+    pub(super) fn read(&mut self) -> Result<(), Error> {
         match &mut self.from {
             From::Words(_) => Ok(()),
-            From::Stream(stream) => stream.read(),
+            From::Stream(stream) => stream.read().map_err(|error| Error::os("cannot read", &stream.name, error)),
         }
     }
 }

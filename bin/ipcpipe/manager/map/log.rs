@@ -16,6 +16,8 @@ pub(super) struct JobLog {
     name: String,
     /// Jobs that are not run again, each with the command that it had.
     done: HashMap<u64, String>,
+    /// Lines that tell of no job.
+    strange: usize,
 }
 
 impl JobLog {
@@ -30,7 +32,7 @@ impl JobLog {
         if goes_on {
             file.read_to_end(&mut text).map_err(|error| log.failed("cannot read", error))?;
         }
-        log.done = log.read(&text, args.resume_failed)?;
+        (log.done, log.strange) = log.read(&text, args.resume_failed)?;
         // Half a line is left of a run that was killed while it wrote it; that job is run again.
         let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
         let begin = |file: &mut File| -> io::Result<()> {
@@ -46,28 +48,36 @@ impl JobLog {
         Ok(log)
     }
 
-    /// Jobs that `text` has, but for those that failed if they are to run again. The last line about a job counts.
-    fn read(&self, text: &[u8], without_failed: bool) -> Result<HashMap<u64, String>, Error> {
+    /// Jobs that `text` has, but for those that failed if they are to run again, and how many lines tell of none. The last
+    /// line about a job counts.
+    fn read(&self, text: &[u8], without_failed: bool) -> Result<(HashMap<u64, String>, usize), Error> {
         let text = String::from_utf8_lossy(text);
         let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
         if lines.next().is_some_and(|header| header != HEADER) {
             let error = Error::refused("cannot resume from", &self.name, "it is no job log");
             return Err(error.hint("its first line would be 'Seq, Host, Starttime, ...' with tabs"));
         }
-        let mut done = HashMap::new();
-        for entry in lines.filter_map(Entry::parse) {
-            if without_failed && !entry.succeeded() {
-                done.remove(&entry.seq);
-            } else {
-                done.insert(entry.seq, entry.command);
+        let (mut done, mut strange) = (HashMap::new(), 0);
+        for line in lines {
+            match Entry::parse(line) {
+                None => strange += usize::from(!line.trim().is_empty()),
+                Some(entry) if without_failed && !entry.succeeded() => drop(done.remove(&entry.seq)),
+                Some(entry) => drop(done.insert(entry.seq, entry.command)),
             }
         }
-        Ok(done)
+        Ok((done, strange))
     }
 
     /// True if job `seq` is done already; and if its command was another one then.
     pub(super) fn has(&self, seq: u64, command: impl FnOnce() -> String) -> Option<Known> {
         self.done.get(&seq).map(|logged| if *logged == command() { Known::Same } else { Known::Other })
+    }
+
+    /// What a person should know of it.
+    pub(super) fn remark(&self) -> Option<String> {
+        let lines = if self.strange == 1 { "1 line of" } else { &format!("{} lines of", self.strange) };
+        let says = || format!("{lines} {} cannot be read; what jobs they told of are run again", self.name);
+        (self.strange > 0).then(says)
     }
 
     /// True if nothing can be in it or come to it.

@@ -8,8 +8,9 @@ use super::{bytes, command, one, units, word};
 
 /// The table of `list pool`.
 pub(crate) fn pools(rows: &[PoolRow]) -> String {
-    let titles = ["ID", "NAME", "STATUS", "UPTIME", "WORKERS", "PENDING", "DONE", "FAILED", "BATCHES", "COMMAND"];
-    let right = [true, false, false, true, true, true, true, true, true, false];
+    let titles =
+        ["ID", "NAME", "STATUS", "UPTIME", "WORKERS", "PENDING", "DONE", "FAILED", "CANCELLED", "BATCHES", "COMMAND"];
+    let right = [true, false, false, true, true, true, true, true, true, true, false];
     let cells = |row: &PoolRow| {
         [
             row.id.to_string(),
@@ -20,6 +21,7 @@ pub(crate) fn pools(rows: &[PoolRow]) -> String {
             row.pending.to_string(),
             row.done.to_string(),
             row.failed.to_string(),
+            row.cancelled.to_string(),
             row.batches.to_string(),
             command(&row.command),
         ]
@@ -29,8 +31,8 @@ pub(crate) fn pools(rows: &[PoolRow]) -> String {
 
 /// The table of `list batch`.
 pub(crate) fn batches(rows: &[BatchRow]) -> String {
-    let titles = ["BATCH", "STATUS", "JOBS", "DONE", "FAILED", "AGE"];
-    let right = [false, false, true, true, true, true];
+    let titles = ["BATCH", "STATUS", "JOBS", "DONE", "FAILED", "CANCELLED", "AGE"];
+    let right = [false, false, true, true, true, true, true];
     let cells = |row: &BatchRow| {
         [
             format!("{}/{}", joined(&row.pool), row.batch),
@@ -38,6 +40,7 @@ pub(crate) fn batches(rows: &[BatchRow]) -> String {
             row.jobs.to_string(),
             row.done.to_string(),
             row.failed.to_string(),
+            row.cancelled.to_string(),
             units::uptime(row.age_s).replace(' ', ""),
         ]
     };
@@ -62,7 +65,7 @@ pub(crate) fn show(row: &PoolRow) -> String {
         ("at work", Some(crew).filter(|crew| !crew.is_empty())),
         ("replaced", Some(row.replaced.to_string())),
         ("pending", Some(row.pending.to_string())),
-        ("done", Some(format!("{}, {} failed", row.done, row.failed))),
+        ("done", Some(format!("{}, {} failed, {} cancelled", row.done, row.failed, row.cancelled))),
         ("batches", Some(row.batches.to_string())),
         ("uptime", Some(units::uptime(row.uptime_s))),
     ])
@@ -78,8 +81,11 @@ pub(super) fn batch(row: &BatchRow) -> String {
             format!("batch {batch} of {} cancelled: {} of {}", one(pool), row.cancelled, jobs(row.jobs))
         }
         BatchState::Pending => format!("batch {batch} pending: {} of {} done", row.done, jobs(row.jobs)),
-        BatchState::Done if row.failed == 0 => format!("batch {batch} done: {}", jobs(row.jobs)),
-        BatchState::Done => format!("batch {batch} done: {}, {} failed", jobs(row.jobs), row.failed),
+        BatchState::Done => {
+            let bad = [(row.failed, "failed"), (row.cancelled, "cancelled")];
+            let bad = bad.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!(", {number} {what}"));
+            format!("batch {batch} done: {}{}", jobs(row.jobs), bad.collect::<String>())
+        }
     }
 }
 
@@ -165,8 +171,11 @@ mod tests {
         let said = |state| batch(&BatchRow { state, ..row.clone() });
         assert_eq!(said(BatchState::Submitted), "batch 3 submitted: 2 jobs");
         assert_eq!(said(BatchState::Cancelled), "batch 3 of sums cancelled: 1 of 2 jobs");
-        assert_eq!(said(BatchState::Done), "batch 3 done: 2 jobs, 1 failed");
+        assert_eq!(said(BatchState::Done), "batch 3 done: 2 jobs, 1 failed, 1 cancelled");
         let table = batches(&[BatchRow { state: BatchState::Pending, ..row.clone() }]);
-        assert_eq!(table, "BATCH   STATUS   JOBS  DONE  FAILED   AGE\nsums/3  Pending     2     2       1  0:01\n");
+        assert_eq!(
+            table,
+            "BATCH   STATUS   JOBS  DONE  FAILED  CANCELLED   AGE\nsums/3  Pending     2     2       1          1  0:01\n"
+        );
     }
 }
