@@ -2,6 +2,7 @@
 
 #[doc = include_str!("../../docs/coming-from-python.md")]
 pub mod coming_from_python {}
+mod attempt;
 mod controller;
 mod error;
 mod glance;
@@ -21,6 +22,7 @@ mod testing;
 mod timer;
 mod wire;
 
+pub use attempt::Attempt;
 pub use controller::{BatchId, BatchResults, Controller, ControllerEvent, ProcessResult};
 pub use error::{Error, Panic, Result, Worker};
 pub use memory::{

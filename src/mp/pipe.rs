@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 
+use crate::mp::attempt::Verb;
 use crate::mp::glance::Glance;
 use crate::mp::socket::Socket;
 use crate::mp::wire::{decode_with_handles, encode_with_handles, receive_owned, send_copy};
@@ -155,7 +156,7 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// # Errors
     /// As [`recv`](Self::recv), and [`Error::Empty`]: no whole value is there.
     pub fn try_recv(&mut self) -> Result<T> {
-        decode_with_handles(self.socket.try_receive()?.ok_or(Error::Empty)?)
+        decode_with_handles(self.socket.try_receive()?.ok_or_else(|| Error::Empty(self.socket.attempt(Verb::Receive)))?)
     }
 
     /// [`recv`](Self::recv) that waits at most so long. What has come of a value by then is kept for the next time.
@@ -169,13 +170,14 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// use std::time::Duration;
     /// let (_sender, mut receiver) = ipcpipe::mp::channel::<u32>()?;
     /// let error = receiver.recv_timeout(Duration::from_millis(1)).unwrap_err();
-    /// assert!(matches!(error, ipcpipe::mp::Error::TimedOut));
+    /// assert!(matches!(error, ipcpipe::mp::Error::TimedOut(..)));
     /// # Ok(())
     /// # }
     /// ```
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T> {
         let deadline: Option<Instant> = deadline_in(timeout);
-        decode_with_handles(self.socket.receive_deadline(deadline)?.ok_or(Error::TimedOut)?)
+        let received = self.socket.receive_deadline(deadline)?;
+        decode_with_handles(received.ok_or_else(|| Error::TimedOut(self.socket.attempt(Verb::Receive), timeout))?)
     }
 
     /// The values as they come, each or the error that came instead. It waits for them, and ends when all senders are gone.
@@ -292,7 +294,7 @@ impl<T: DeserializeOwned> Iterator for ReceiverIntoIter<T> {
 
 fn next<T: DeserializeOwned>(receiver: &mut Receiver<T>) -> Option<Result<T>> {
     match receiver.recv() {
-        Err(Error::Closed) => None,
+        Err(Error::Closed(_)) => None,
         received => Some(received),
     }
 }

@@ -14,7 +14,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use crate::mp::Error;
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::wire::Message;
+use crate::sys::fd::inode;
 use crate::sys::stream::{self, MOST_FDS, Wait};
 use crate::sys::wait::{Interest, wait};
 
@@ -124,7 +126,7 @@ impl Socket {
         if self.ready.is_none() {
             match self.receive_deadline(deadline) {
                 Ok(message) => self.ready = message,
-                Err(Error::Closed) => return Ok(true),
+                Err(Error::Closed(_)) => return Ok(true),
                 Err(error) => return Err(error),
             }
         }
@@ -157,6 +159,11 @@ impl Socket {
         self.outbox.wants_write()
     }
 
+    /// What was tried with it, for an error.
+    pub(crate) fn attempt(&self, verb: Verb) -> Attempt {
+        attempt(self.fd.as_fd(), verb)
+    }
+
     fn take(&mut self, wait: Wait) -> Result<Option<Message>, Error> {
         if let Some(message) = self.ready.take() {
             return Ok(Some(message));
@@ -164,7 +171,7 @@ impl Socket {
         match self.inbox.take(self.fd.as_fd(), wait)? {
             Taken::Message(message) => Ok(Some(message)),
             Taken::Nothing => Ok(None),
-            Taken::End => Err(Error::Closed),
+            Taken::End => Err(Error::Closed(self.attempt(Verb::Receive))),
         }
     }
 
@@ -184,6 +191,15 @@ impl AsFd for Socket {
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Socket").field("fd", &self.fd).finish_non_exhaustive()
+    }
+}
+
+/// What was tried, with the number of the socket that /proc/PID/fd shows.
+#[cold]
+fn attempt(socket: BorrowedFd<'_>, verb: Verb) -> Attempt {
+    match inode(socket) {
+        Some(number) => Attempt::new(verb, Kind::Pipe, number),
+        None => Attempt::with_some(verb, Kind::Pipe),
     }
 }
 

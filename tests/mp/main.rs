@@ -2,6 +2,7 @@
 
 mod chaos;
 mod controller;
+mod errors;
 mod examples;
 mod joinable_queue;
 mod memory;

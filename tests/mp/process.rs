@@ -105,7 +105,7 @@ fn b5_a_panic_is_a_value_with_message_place_and_backtrace() {
 #[test]
 fn d4_a_process_that_takes_too_long_is_terminated() {
     let mut process = Process::spawn(task!(sleep_for_ever), ()).unwrap();
-    assert!(matches!(process.join_timeout(Duration::from_millis(50)), Err(Error::TimedOut)));
+    assert!(matches!(process.join_timeout(Duration::from_millis(50)), Err(Error::TimedOut(..))));
     assert!(process.is_alive());
     process.terminate(LONG);
     assert!(!process.is_alive());

@@ -233,9 +233,9 @@ impl TaskEngine {
         let worker = WorkerRow { name: process.name().to_owned(), pid: process.pid() };
         // Nothing holds up who was killed.
         let result = process.join();
-        let result = if is_late { Err(mp::Error::TimedOut) } else { result };
+        let result = if is_late { Err(mp::Error::job_late(self.timeout.unwrap_or_default())) } else { result };
         let end = match result {
-            Err(_) if tries == CALLED_OFF => driver::end(Err(mp::Error::Cancelled), Some(worker)),
+            Err(_) if tries == CALLED_OFF => driver::end(Err(mp::Error::job_cancelled()), Some(worker)),
             Err(_) if tries <= self.retries => match self.spawn(&worker.name, &arg) {
                 Ok(process) => {
                     let deadline = self.timeout.and_then(|timeout| now.checked_add(timeout));

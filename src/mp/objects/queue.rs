@@ -172,7 +172,7 @@ impl<T: Serialize + DeserializeOwned> Iterator for QueueProxyIter<'_, T> {
         }
         match self.queue.get() {
             Ok(item) => return Some(Ok(item)),
-            Err(crate::mp::Error::Closed) => self.is_over = true,
+            Err(crate::mp::Error::Closed(_)) => self.is_over = true,
             Err(error) => {
                 self.is_over = true;
                 return Some(Err(error));

@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::mp::attempt::{self, Attempt, Verb};
 use crate::mp::pool::protocol::{self, Kind};
 use crate::mp::wire::{self, Message};
 use crate::mp::{Error, Result, Worker};
@@ -152,7 +153,7 @@ impl Jobs {
     /// Notes that a job failed; true if it is to be tried again.
     pub(super) fn fail(&self, job: usize, error: Error, retries: u32) -> bool {
         let mut outcomes = self.lock();
-        let again = outcomes.fail(job, error, retries);
+        let again = outcomes.fail(job, error.of_job(job), retries);
         self.tell(outcomes);
         again
     }
@@ -220,7 +221,7 @@ impl Outcomes {
     /// In which message the result of a job is, and where.
     fn place(&self, job: usize) -> Result<(&Arc<Message>, usize)> {
         match &self.of[job] {
-            Outcome::Awaited => Err(Error::Empty),
+            Outcome::Awaited => Err(Error::Empty(Attempt::new(Verb::Get, attempt::Kind::Job, job as u64))),
             Outcome::Failed(error) => Err((**error).clone()),
             Outcome::Returned(parcel, start) => Ok((&self.parcels[*parcel as usize], *start as usize)),
         }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::socket::Socket;
 use crate::mp::task::{Args, Task};
 use crate::mp::wire::{self, Message};
@@ -238,7 +239,7 @@ impl<R: DeserializeOwned> Process<R> {
     /// # use ipcpipe::{mp::{Error, Process}, task};
     /// # fn work() {}
     /// let mut process = Process::spawn(task!(work), ())?;
-    /// if let Err(Error::TimedOut) = process.join_timeout(Duration::from_secs(2)) {
+    /// if let Err(Error::TimedOut(..)) = process.join_timeout(Duration::from_secs(2)) {
     ///     process.terminate(Duration::from_secs(1));
     /// }
     /// # Ok::<(), Error>(())
@@ -247,13 +248,17 @@ impl<R: DeserializeOwned> Process<R> {
     /// # Errors
     /// [`Error::TimedOut`], and those of [`join`](Self::join).
     pub fn join_timeout(&mut self, timeout: Duration) -> Result<R> {
-        if self.wait(Some(timeout)) { self.take() } else { Err(Error::TimedOut) }
+        if self.wait(Some(timeout)) { self.take() } else { Err(Error::TimedOut(self.attempt(), timeout)) }
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt::new(Verb::Join, Kind::Process, self.pid().into())
     }
 
     fn take(&mut self) -> Result<R> {
         match std::mem::replace(&mut self.answer, Progress::Taken) {
             Progress::Here(message) => self.read(message),
-            Progress::Taken => Err(Error::Empty),
+            Progress::Taken => Err(Error::Empty(self.attempt())),
             Progress::Awaited | Progress::Missing => Err(self.failure()),
         }
     }

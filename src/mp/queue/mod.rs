@@ -163,7 +163,7 @@ impl<T> Queue<T> {
     /// queue.close();
     /// assert!(queue.put(&2).is_err());
     /// assert_eq!(queue.get()?, 1);
-    /// assert!(matches!(queue.get(), Err(ipcpipe::mp::Error::Closed)));
+    /// assert!(matches!(queue.get(), Err(ipcpipe::mp::Error::Closed(..))));
     /// # Ok::<(), ipcpipe::mp::Error>(())
     /// ```
     pub fn close(&self) {
@@ -208,7 +208,7 @@ impl<T: Serialize> Queue<T> {
     ///
     /// let queue = Queue::bounded(1)?;
     /// queue.try_put(&1)?;
-    /// assert!(matches!(queue.try_put(&2), Err(Error::Full)));
+    /// assert!(matches!(queue.try_put(&2), Err(Error::Full(..))));
     /// # Ok::<(), Error>(())
     /// ```
     ///
@@ -226,14 +226,14 @@ impl<T: Serialize> Queue<T> {
     ///
     /// let queue = Queue::bounded(1)?;
     /// queue.put_timeout(&1, Duration::from_secs(1))?;
-    /// assert!(matches!(queue.put_timeout(&2, Duration::from_millis(5)), Err(Error::TimedOut)));
+    /// assert!(matches!(queue.put_timeout(&2, Duration::from_millis(5)), Err(Error::TimedOut(..))));
     /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::TimedOut`] when the time is over; as [`put`](Self::put).
     pub fn put_timeout(&self, item: &T, time: Duration) -> Result<()> {
-        encoded(item, |bytes| self.ring.put(bytes, deadline_in(time)).map_err(timed_out))
+        encoded(item, |bytes| self.ring.put(bytes, deadline_in(time)).map_err(|error| error.within(time)))
     }
 }
 
@@ -260,7 +260,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// ```
     /// use ipcpipe::mp::{Error, Queue};
     ///
-    /// assert!(matches!(Queue::<u8>::new()?.try_get(), Err(Error::Empty)));
+    /// assert!(matches!(Queue::<u8>::new()?.try_get(), Err(Error::Empty(..))));
     /// # Ok::<(), Error>(())
     /// ```
     ///
@@ -276,14 +276,14 @@ impl<T: DeserializeOwned> Queue<T> {
     /// use ipcpipe::mp::{Error, Queue};
     /// use std::time::Duration;
     ///
-    /// assert!(matches!(Queue::<u8>::new()?.get_timeout(Duration::from_millis(5)), Err(Error::TimedOut)));
+    /// assert!(matches!(Queue::<u8>::new()?.get_timeout(Duration::from_millis(5)), Err(Error::TimedOut(..))));
     /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::TimedOut`] when the time is over; as [`get`](Self::get).
     pub fn get_timeout(&self, time: Duration) -> Result<T> {
-        decoded(|bytes| self.ring.get(bytes, deadline_in(time)).map_err(timed_out))
+        decoded(|bytes| self.ring.get(bytes, deadline_in(time)).map_err(|error| error.within(time)))
     }
 
     /// Takes items until the queue is closed and empty; blocks for each of them.
@@ -305,19 +305,11 @@ impl<T: DeserializeOwned> Queue<T> {
     }
 }
 
-/// What no room or no item means to somebody who gave it time.
-fn timed_out(error: Error) -> Error {
-    match error {
-        Error::Full | Error::Empty => Error::TimedOut,
-        error => error,
-    }
-}
-
 /// The next item, or None at the end.
 fn unless_closed<T>(got: Result<T>) -> Option<T> {
     match got {
         Ok(item) => Some(item),
-        Err(Error::Closed) => None,
+        Err(Error::Closed(_)) => None,
         Err(error) => panic!("an item of a queue could not be got: {error}"),
     }
 }
@@ -354,7 +346,7 @@ impl<T> Clone for Queue<T> {
 impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Queue");
-        shown.field("len", &self.len()).field("capacity", &self.capacity()).field("is_closed", &self.is_closed());
+        shown.field("number", &self.ring.inode()).field("len", &self.len()).field("capacity", &self.capacity()).field("is_closed", &self.is_closed());
         shown.finish()
     }
 }

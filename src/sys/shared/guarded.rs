@@ -59,6 +59,11 @@ impl Guarded {
         self.0.fd()
     }
 
+    /// What /proc/PID/maps shows them as.
+    pub(crate) fn inode(&self) -> u64 {
+        self.0.region().inode()
+    }
+
     /// Takes the lock; see [`super::SharedMutex::lock`].
     #[inline(always)]
     pub(crate) fn lock(&self, deadline: Option<Instant>) -> Acquired<Held<'_>> {
