@@ -144,7 +144,9 @@ impl fmt::Display for Error {
                 write!(f, "a process died while it held {object}; what it protects may be half written, so mend it")
             }
             Self::Broken(it) => write!(f, "cannot {it}: it is broken, since a party is gone or gave up; reset it"),
-            Self::ManagerGone(it) => write!(f, "cannot {it}: the manager process is gone, and all that it kept; start another"),
+            Self::ManagerGone(it) => {
+                write!(f, "cannot {it}: the manager process is gone, and all that it kept; start another")
+            }
             Self::Codec(why) => write!(f, "malformed message: {}", OneLine::text(why)),
             Self::Refused(why) => write!(f, "{}", OneLine::text(why)),
             Self::System(error) => error.fmt(f),
@@ -198,9 +200,12 @@ mod tests {
         let worker = Worker { name: "Process-1".to_owned(), pid: 7 };
         let lock = Attempt::new(Verb::Take, Kind::Lock, 5);
         let system = crate::Error::os("cannot open", "x", std::io::Error::from_raw_os_error(2)).hint("look again");
-        for error in
-            [Error::Signalled(Box::new(worker), 9), Error::Refused("no".to_owned()), Error::OwnerDied(lock), system.into()]
-        {
+        for error in [
+            Error::Signalled(Box::new(worker), 9),
+            Error::Refused("no".to_owned()),
+            Error::OwnerDied(lock),
+            system.into(),
+        ] {
             let mut bytes = Vec::new();
             wire::encode(&error, &mut bytes).unwrap();
             assert_eq!(wire::decode::<Error>(&bytes).unwrap().to_string(), error.to_string());

@@ -1,5 +1,7 @@
 //! `ipcpipe::mp` with real processes: this test program starts itself as its own children.
 
+mod abandoned;
+mod any;
 mod chaos;
 mod controller;
 mod errors;

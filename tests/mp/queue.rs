@@ -141,7 +141,8 @@ fn b9_close_wakes_who_waits_for_room() {
     let queue = Queue::bounded(1).unwrap();
     queue.put(&0).unwrap();
     let waits = |queue: Queue<u64>| matches!(queue.put(&1), Err(Error::Closed(..)));
-    let waiting = Process::spawn(task!(|queue: Queue<u64>| matches!(queue.put(&1), Err(Error::Closed(..)))), queue.clone());
+    let waiting =
+        Process::spawn(task!(|queue: Queue<u64>| matches!(queue.put(&1), Err(Error::Closed(..)))), queue.clone());
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| waits(queue.clone()));
         queue.close();

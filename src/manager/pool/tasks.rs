@@ -221,7 +221,7 @@ impl TaskEngine {
     }
 
     /// Looks whether a single job is done, takes too long, or is to be tried again.
-    fn look_after(&mut self, mut single: Single, now: Instant, news: &mut Vec<News>) {
+    fn look_after(&mut self, single: Single, now: Instant, news: &mut Vec<News>) {
         let is_late = self.paused_since.is_none() && single.deadline.is_some_and(|at| at <= now);
         if is_late {
             single.process.signal(KILL);

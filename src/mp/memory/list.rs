@@ -97,7 +97,8 @@ impl SharedList {
     fn of(block: Block) -> Result<Self> {
         let places = {
             // A death is news for whoever uses the items; how they are laid out is not concerned.
-            let held = without_deadline(block.shared.lock(None), || attempt(&block)).unwrap_or_else(|died| died.into_inner());
+            let held =
+                without_deadline(block.shared.lock(None), || attempt(&block)).unwrap_or_else(|died| died.into_inner());
             read_layout(&held)
         };
         let places = places.ok_or_else(|| Error::codec("a shared list whose layout does not fit its size"))?;

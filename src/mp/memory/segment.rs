@@ -23,7 +23,8 @@ use crate::sys::shared::{Held, deadline_in};
 ///   made the block does that when its last handle is dropped, unless it said [`persist`](Self::persist). Who only opened
 ///   it never does so by itself.
 ///
-/// A process that is killed cannot unlink what it made; [`SharedMemory::open`] and [`unlink`](Self::unlink) remove that.
+/// A process that is killed cannot unlink what it made; [`AbandonedMemory`](super::AbandonedMemory) finds that, and `ipcpipe
+/// clean` removes it.
 /// Named memory is a file in /dev/shm that only this user may use. Nobody should truncate it: a touch of bytes that are
 /// gone ends a process with SIGBUS. Memory without a name is safe from that (F_SEAL_SHRINK of memfd_create(2)).
 ///
@@ -100,7 +101,7 @@ impl SharedMemory {
     }
 
     /// Leaves the name behind when the process that made the block gives it up, until somebody calls
-    /// [`unlink`](Self::unlink) or the machine is started anew.
+    /// [`unlink`](Self::unlink) or the machine is started anew. Whoever has it can say so, also when the maker is dead.
     ///
     /// # Errors
     /// [`Error::Refused`] if it has no name.

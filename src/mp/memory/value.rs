@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::Plain;
 use crate::mp::Result;
-use crate::mp::handed::{Handed, by_descriptor};
 use crate::mp::attempt::{Attempt, Kind, Verb};
+use crate::mp::handed::{Handed, by_descriptor};
 use crate::mp::sync::{OwnerDied, TryLockError, with_deadline, without_deadline};
 use crate::sys::shared::{Guarded, Held, Object, Shape, deadline_in};
 

@@ -4,8 +4,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::protocol::{Limit, LockOperation, Operation};
 use super::client::Remote;
+use super::protocol::{Limit, LockOperation, Operation};
 use super::proxy::proxy;
 use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::{Error, OwnerDied, Result};

@@ -364,7 +364,11 @@ impl<T> Clone for JoinableQueue<T> {
 impl<T> fmt::Debug for JoinableQueue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("JoinableQueue");
-        shown.field("number", &self.ledger.inode()).field("len", &self.len()).field("unfinished", &self.unfinished()).field("capacity", &self.capacity());
+        shown
+            .field("number", &self.ledger.inode())
+            .field("len", &self.len())
+            .field("unfinished", &self.unfinished())
+            .field("capacity", &self.capacity());
         shown.field("is_closed", &self.is_closed()).finish()
     }
 }

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use super::bell::Bell;
 use super::table::{PLACE, PLACES, Table, Taken, Ticket};
-use crate::mp::holder::Holder;
 use crate::mp::attempt::{self, Attempt, Verb};
+use crate::mp::holder::Holder;
 use crate::mp::{Error, Result};
 use crate::sys::clock::now_ns;
 use crate::sys::shared::{Acquired, Kind, MutexGuard, PATIENCE, Region, SharedMutex, Spill, is_over, nap};

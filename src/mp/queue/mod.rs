@@ -346,7 +346,11 @@ impl<T> Clone for Queue<T> {
 impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Queue");
-        shown.field("number", &self.ring.inode()).field("len", &self.len()).field("capacity", &self.capacity()).field("is_closed", &self.is_closed());
+        shown
+            .field("number", &self.ring.inode())
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .field("is_closed", &self.is_closed());
         shown.finish()
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::mp::attempt::Attempt;
 use crate::mp::Error;
+use crate::mp::attempt::Attempt;
 use crate::sys::shared::Acquired;
 
 /// Whoever held the lock died while he did. It is held again, by the guard in here, but what it protects may be half

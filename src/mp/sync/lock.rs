@@ -62,7 +62,9 @@ impl Lock {
     /// [`TryLockError::TimedOut`] if somebody holds it, this thread for one; [`TryLockError::OwnerDied`].
     #[inline]
     pub fn try_lock(&self) -> Result<LockGuard<'_>, TryLockError<LockGuard<'_>>> {
-        with_deadline(self.0.try_lock().map(|mutex| LockGuard { lock: self, _mutex: mutex }), Duration::ZERO, || self.attempt())
+        with_deadline(self.0.try_lock().map(|mutex| LockGuard { lock: self, _mutex: mutex }), Duration::ZERO, || {
+            self.attempt()
+        })
     }
 
     /// Takes the lock; blocks for `time` at most.
@@ -72,7 +74,9 @@ impl Lock {
     /// [`TryLockError::OwnerDied`].
     pub fn lock_timeout(&self, time: Duration) -> Result<LockGuard<'_>, TryLockError<LockGuard<'_>>> {
         let Some(deadline) = deadline_in(time) else { return Ok(self.lock()?) };
-        with_deadline(self.0.lock(Some(deadline)).map(|mutex| LockGuard { lock: self, _mutex: mutex }), time, || self.attempt())
+        with_deadline(self.0.lock(Some(deadline)).map(|mutex| LockGuard { lock: self, _mutex: mutex }), time, || {
+            self.attempt()
+        })
     }
 
     fn attempt(&self) -> Attempt {
