@@ -108,6 +108,7 @@ macro_rules! functions {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl<$($arg),*> Args<($($arg,)*)> for ($($arg,)*) {
             fn into_task_args(self) -> Self {
                 self
