@@ -4,6 +4,7 @@ mod abandoned;
 mod any;
 mod chaos;
 mod controller;
+mod diagnostics;
 mod errors;
 mod examples;
 mod joinable_queue;
