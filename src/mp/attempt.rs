@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 
 /// What was tried when an [`Error`](crate::mp::Error) came of it, and with which object: `get from Queue 4711`.
 ///
-/// The object is named by its type and a number. A process has its pid, a job its place in its batch, an object of a manager
+/// The object is named by its type and a number. A process has its pid, a job the number of its batch and its place there, an object of a manager
 /// the number that its proxy shows. What lies in shared memory has the number of its inode, the same in all processes:
 /// `/proc/PID/maps` shows it, and so does the debug form of a queue. A pipe has that of its socket, as in `/proc/PID/fd`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attempt {
     verb: Verb,
     kind: Kind,
+    /// Of a job, its place in the batch that has the number.
+    place: u32,
     number: u64,
 }
 
@@ -62,9 +64,17 @@ pub(crate) enum Kind {
 /// The number of an object that has none.
 const UNNUMBERED: u64 = u64::MAX;
 
+/// The place of what has none.
+const ALONE: u32 = u32::MAX;
+
 impl Attempt {
     pub(crate) const fn new(verb: Verb, kind: Kind, number: u64) -> Self {
-        Self { verb, kind, number }
+        Self { verb, kind, place: ALONE, number }
+    }
+
+    /// Another attempt with the same object.
+    pub(crate) const fn to(self, verb: Verb) -> Self {
+        Self { verb, ..self }
     }
 
     /// With an object that has no number, or one that is not known here.
@@ -72,9 +82,13 @@ impl Attempt {
         Self::new(verb, kind, UNNUMBERED)
     }
 
-    /// With that object, if it is one without a number.
-    pub(super) fn at(self, number: u64) -> Self {
-        if self.number == UNNUMBERED { Self { number, ..self } } else { self }
+    /// With that batch, if it is about a job of which that is not known, and with that place in it, if it has several.
+    pub(super) fn of_batch(self, number: u64, place: Option<usize>) -> Self {
+        if self.kind != Kind::Job || self.number != UNNUMBERED {
+            return self;
+        }
+        let place = place.and_then(|place| u32::try_from(place).ok()).unwrap_or(ALONE);
+        Self { place, number, ..self }
     }
 
     /// Why it had to wait, or could not be done at once.
@@ -109,6 +123,7 @@ impl Attempt {
     pub(super) fn object(self) -> impl fmt::Display {
         fmt::from_fn(move |f| match self.number {
             UNNUMBERED => write!(f, "a {:?}", self.kind),
+            batch if self.place != ALONE => write!(f, "{:?} {} of Batch {batch}", self.kind, self.place),
             number => write!(f, "{:?} {number}", self.kind),
         })
     }

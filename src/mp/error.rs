@@ -106,11 +106,12 @@ impl Error {
         Self::TimedOut(Attempt::with_some(Verb::Run, Kind::Job), time)
     }
 
-    /// The same for the job at `place` of its batch, if it is about a job.
-    pub(crate) fn of_job(self, place: usize) -> Self {
+    /// The same of the job at that place of that batch, if it is about a job.
+    pub(crate) fn of_batch(self, batch: u64, place: Option<usize>) -> Self {
         match self {
-            Self::Cancelled(attempt) => Self::Cancelled(attempt.at(place as u64)),
-            Self::TimedOut(attempt, time) => Self::TimedOut(attempt.at(place as u64), time),
+            Self::Cancelled(attempt) => Self::Cancelled(attempt.of_batch(batch, place)),
+            Self::Empty(attempt) => Self::Empty(attempt.of_batch(batch, place)),
+            Self::TimedOut(attempt, time) => Self::TimedOut(attempt.of_batch(batch, place), time),
             error => error,
         }
     }
@@ -194,6 +195,12 @@ mod shared {
 mod tests {
     use super::*;
     use crate::mp::wire;
+
+    #[test]
+    fn an_attempt_in_a_loop_costs_no_allocation() {
+        assert!(!std::mem::needs_drop::<Attempt>());
+        assert!(size_of::<Error>() <= 40, "{}", size_of::<Error>());
+    }
 
     #[test]
     fn an_error_reads_the_same_in_another_process() {

@@ -11,6 +11,7 @@ mod tests;
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use crate::mp::Error;
@@ -39,6 +40,8 @@ pub(crate) struct Socket {
     /// A message that was read before anybody took it.
     ready: Option<Message>,
     outbox: Outbox,
+    /// What errors call it, once there was one.
+    attempt: OnceLock<Attempt>,
 }
 
 impl Socket {
@@ -53,7 +56,7 @@ impl Socket {
 
     /// Takes over a connected socket from which nothing has been read but whole messages.
     pub(crate) fn from_fd(fd: OwnedFd) -> Self {
-        Self { fd, inbox: Inbox::default(), ready: None, outbox: Outbox::default() }
+        Self { fd, inbox: Inbox::default(), ready: None, outbox: Outbox::default(), attempt: OnceLock::new() }
     }
 
     /// Gives the descriptor away, without what was read ahead or is not sent yet.
@@ -161,7 +164,7 @@ impl Socket {
 
     /// What was tried with it, for an error.
     pub(crate) fn attempt(&self, verb: Verb) -> Attempt {
-        attempt(self.fd.as_fd(), verb)
+        self.attempt.get_or_init(|| attempt(self.fd.as_fd(), verb)).to(verb)
     }
 
     fn take(&mut self, wait: Wait) -> Result<Option<Message>, Error> {

@@ -119,7 +119,7 @@ fn an_error_of_a_shared_object_names_its_proxy() {
 }
 
 #[test]
-fn an_error_of_a_job_names_its_place_and_the_time_it_had() {
+fn an_error_of_a_job_names_its_batch_its_place_and_the_time_it_had() {
     fn work(n: u32, stop: Queue<u8>) -> u32 {
         if n == 1 {
             let _ = stop.get();
@@ -130,7 +130,15 @@ fn an_error_of_a_job_names_its_place_and_the_time_it_had() {
     let pool = Pool::new(task!(work)).workers(1).timeout(Duration::from_millis(50)).build().unwrap();
     let results = pool.map((0..3).map(|n| (n, stop.clone())));
     assert_eq!(results.iter().filter_map(|it| it.as_ref().ok()).collect::<Vec<_>>(), [&0, &2]);
-    assert_eq!(results[1].as_ref().unwrap_err().to_string(), "cannot finish Job 1 within 50ms: it still runs");
+    assert_eq!(says(results[1].clone()), "cannot finish Job # of Batch # within 50ms: it still runs");
+    assert!(results[1].as_ref().unwrap_err().to_string().starts_with("cannot finish Job 1 of Batch "));
+    let job = pool.submit((1, stop.clone())).unwrap();
+    assert_eq!(
+        job.get_timeout(SHORT).unwrap_err().to_string(),
+        format!("cannot finish Job {} within 5ms: it still runs", job.id())
+    );
+    job.cancel();
+    assert_eq!(job.get().unwrap_err().to_string(), format!("cannot finish Job {}: it was cancelled", job.id()));
     pool.close();
     assert_eq!(says(pool.submit((0, stop))), "cannot put into a Pool: it is closed");
 }
