@@ -96,6 +96,15 @@ impl Error {
         }
     }
 
+    /// A value that does not go into bytes or out of them, with what was tried with it.
+    #[cold]
+    pub(crate) fn during(self, attempt: Attempt) -> Self {
+        match self {
+            Self::Codec(why) => Self::Codec(format!("{why}; cannot {attempt}")),
+            error => error,
+        }
+    }
+
     /// A job that was called off.
     pub(crate) fn job_cancelled() -> Self {
         Self::Cancelled(Attempt::with_some(Verb::Run, Kind::Job))

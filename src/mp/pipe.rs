@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use crate::mp::attempt::Verb;
 use crate::mp::glance::Glance;
 use crate::mp::socket::Socket;
-use crate::mp::wire::{decode_with_handles, encode_with_handles, receive_owned, send_copy};
+use crate::mp::wire::{Message, decode_with_handles, encode_with_handles, receive_owned, send_copy};
 use crate::mp::{Error, Result};
 use crate::sys::wait::deadline_in;
 
@@ -92,7 +92,8 @@ impl<T: Serialize> Sender<T> {
     /// [`Error::Closed`]: there is no receiver any more. [`Error::Codec`]: the value cannot be put into bytes; nothing is
     /// sent then. [`Error::System`]: there are no descriptors for what is in it.
     pub fn send(&mut self, value: &T) -> Result<()> {
-        self.socket.send(&encode_with_handles(value)?)
+        let message = encode_with_handles(value).map_err(|error| error.during(self.socket.attempt(Verb::Send)))?;
+        self.socket.send(&message)
     }
 }
 
@@ -148,7 +149,8 @@ impl<T: DeserializeOwned> Receiver<T> {
     pub fn recv(&mut self) -> Result<T> {
         let socket = &mut self.socket;
         let message = self.glance.at(|| socket.try_receive().transpose());
-        decode_with_handles(message.unwrap_or_else(|| self.socket.receive())?)
+        let message = message.unwrap_or_else(|| self.socket.receive())?;
+        self.read(message)
     }
 
     /// [`recv`](Self::recv) that does not wait.
@@ -156,7 +158,8 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// # Errors
     /// As [`recv`](Self::recv), and [`Error::Empty`]: no whole value is there.
     pub fn try_recv(&mut self) -> Result<T> {
-        decode_with_handles(self.socket.try_receive()?.ok_or_else(|| Error::Empty(self.socket.attempt(Verb::Receive)))?)
+        let message = self.socket.try_receive()?;
+        self.read(message.ok_or_else(|| Error::Empty(self.socket.attempt(Verb::Receive)))?)
     }
 
     /// [`recv`](Self::recv) that waits at most so long. What has come of a value by then is kept for the next time.
@@ -177,7 +180,11 @@ impl<T: DeserializeOwned> Receiver<T> {
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T> {
         let deadline: Option<Instant> = deadline_in(timeout);
         let received = self.socket.receive_deadline(deadline)?;
-        decode_with_handles(received.ok_or_else(|| Error::TimedOut(self.socket.attempt(Verb::Receive), timeout))?)
+        self.read(received.ok_or_else(|| Error::TimedOut(self.socket.attempt(Verb::Receive), timeout))?)
+    }
+
+    fn read(&self, message: Message) -> Result<T> {
+        decode_with_handles(message).map_err(|error| error.during(self.socket.attempt(Verb::Receive)))
     }
 
     /// The values as they come, each or the error that came instead. It waits for them, and ends when all senders are gone.
@@ -270,6 +277,7 @@ impl<A, B> Connection<A, B> {
 
 /// The values of a [`Receiver`] as they come; of [`Receiver::iter`].
 #[derive(Debug)]
+#[must_use = "it receives nothing before it is asked"]
 pub struct ReceiverIter<'a, T>(&'a mut Receiver<T>);
 
 impl<T: DeserializeOwned> Iterator for ReceiverIter<'_, T> {
@@ -282,6 +290,7 @@ impl<T: DeserializeOwned> Iterator for ReceiverIter<'_, T> {
 
 /// The values of a [`Receiver`] as they come, and the receiver with them.
 #[derive(Debug)]
+#[must_use = "it receives nothing before it is asked"]
 pub struct ReceiverIntoIter<T>(Receiver<T>);
 
 impl<T: DeserializeOwned> Iterator for ReceiverIntoIter<T> {

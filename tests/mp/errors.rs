@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ipcpipe::mp::{self, Barrier, Error, JoinableQueue, Lock, Manager, Pool, Process, Queue, Value};
 use ipcpipe::task;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 const SHORT: Duration = Duration::from_millis(5);
 
@@ -66,6 +68,26 @@ fn an_error_of_a_pipe_names_its_socket_and_what_has_become_of_the_other_side() {
 }
 
 #[test]
+fn a_value_that_cannot_travel_is_told_with_the_way_it_was_to_take() {
+    #[derive(Serialize, Deserialize)]
+    struct Untold(#[serde(deserialize_with = "refuse")] u8);
+
+    fn refuse<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
+        let number = u8::deserialize(deserializer)?;
+        Err(D::Error::custom(format!("{number} is not to be")))
+    }
+    let queue = Queue::new().unwrap();
+    queue.put(&Untold(7)).unwrap();
+    assert_eq!(says(queue.get()), "malformed message: # is not to be; cannot get from Queue #");
+    let queue = JoinableQueue::new().unwrap();
+    queue.put(&Untold(7)).unwrap();
+    assert_eq!(says(queue.get()), "malformed message: # is not to be; cannot get from JoinableQueue #");
+    let (mut sender, mut receiver) = mp::channel().unwrap();
+    sender.send(&Untold(7)).unwrap();
+    assert_eq!(says(receiver.recv()), "malformed message: # is not to be; cannot receive from Pipe #");
+}
+
+#[test]
 fn an_error_of_a_process_names_its_pid() {
     let stop = Queue::<u8>::new().unwrap();
     let mut process = Process::spawn(task!(|stop: Queue<u8>| stop.get().is_err()), stop.clone()).unwrap();
@@ -113,6 +135,8 @@ fn an_error_of_a_shared_object_names_its_proxy() {
     let number = queue.get().unwrap_err().to_string();
     let number = number.trim_start_matches("cannot get from QueueProxy ").split(':').next().unwrap();
     assert!(format!("{queue:?}").starts_with(&format!("QueueProxy({number} of ")), "{queue:?}");
+    let list = manager.list::<u8>().unwrap();
+    assert_eq!(says(list.set(3, &1)), "cannot use ListProxy #: there is no element # among #");
     let barrier = manager.barrier(2).unwrap();
     let late = "cannot wait at BarrierProxy # within 5ms: not all parties have come";
     assert_eq!(says(barrier.wait_timeout(SHORT)), late);

@@ -69,7 +69,7 @@ fn ask<R: DeserializeOwned>(address: Address, request: &Request<'_>) -> Result<R
 
 fn read<R: DeserializeOwned>(answer: &[u8], (attempt, time): (Attempt, Duration)) -> Result<R> {
     match answer.split_first() {
-        Some((0, rest)) => wire::decode(rest),
+        Some((0, rest)) => wire::decode(rest).map_err(|error| error.during(attempt)),
         Some((1, rest)) => Err(wire::decode::<Failure>(rest)?.of(attempt, time)),
         _ => Err(Error::codec("an answer that is none")),
     }

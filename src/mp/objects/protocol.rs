@@ -331,8 +331,8 @@ impl Failure {
             Self::Full => Error::Full(attempt),
             Self::Empty => Error::Empty(attempt),
             Self::Broken => Error::Broken(attempt),
-            Self::Codec(why) => Error::Codec(why),
-            Self::Refused(why) => Error::Refused(why),
+            Self::Codec(why) => Error::Codec(why).during(attempt),
+            Self::Refused(why) => Error::Refused(format!("cannot {attempt}: {why}")),
         }
     }
 }

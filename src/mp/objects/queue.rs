@@ -158,6 +158,7 @@ impl<T: Serialize + DeserializeOwned> QueueProxy<T> {
 
 /// Takes items until the queue is closed and empty; made by [`QueueProxy::iter`].
 #[derive(Debug)]
+#[must_use = "it takes nothing before it is asked"]
 pub struct QueueProxyIter<'a, T> {
     queue: &'a QueueProxy<T>,
     is_over: bool,

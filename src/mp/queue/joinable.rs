@@ -14,6 +14,7 @@ use super::item::{Hold, QueueItem};
 use super::ledger::Ledger;
 use super::table::Taken;
 use super::{DEFAULT, unless_closed};
+use crate::mp::attempt::Verb;
 use crate::mp::{Result, wire};
 use crate::sys::shared::deadline_in;
 
@@ -225,7 +226,7 @@ impl<T: Serialize> JoinableQueue<T> {
     /// # Errors
     /// As [`Queue::put`](crate::mp::Queue::put).
     pub fn put(&self, item: &T) -> Result<()> {
-        encoded(item, |bytes| self.ledger.put(bytes, None))
+        encoded(item, || self.ledger.attempt(Verb::Put), |bytes| self.ledger.put(bytes, None))
     }
 
     /// The same, but does not wait for room, and 100 ms at most for a turn.
@@ -240,7 +241,7 @@ impl<T: Serialize> JoinableQueue<T> {
     /// # Errors
     /// [`Error::Full`](crate::mp::Error::Full); as [`put`](Self::put).
     pub fn try_put(&self, item: &T) -> Result<()> {
-        encoded(item, |bytes| self.ledger.put_now(bytes))
+        encoded(item, || self.ledger.attempt(Verb::Put), |bytes| self.ledger.put_now(bytes))
     }
 
     /// The same, but blocks for `time` at most.
@@ -254,7 +255,11 @@ impl<T: Serialize> JoinableQueue<T> {
     /// # Errors
     /// [`Error::TimedOut`](crate::mp::Error::TimedOut) when the time is over; as [`put`](Self::put).
     pub fn put_timeout(&self, item: &T, time: Duration) -> Result<()> {
-        encoded(item, |bytes| self.ledger.put(bytes, deadline_in(time)).map_err(|error| error.within(time)))
+        encoded(
+            item,
+            || self.ledger.attempt(Verb::Put),
+            |bytes| self.ledger.put(bytes, deadline_in(time)).map_err(|error| error.within(time)),
+        )
     }
 }
 
@@ -311,7 +316,8 @@ impl<T: DeserializeOwned> JoinableQueue<T> {
 
     fn item(&self, taken: Taken) -> Result<QueueItem<T>> {
         let hold = Hold::new(&self.ledger, &taken);
-        Ok(QueueItem::new(wire::decode(&taken.bytes)?, taken.deliveries, hold))
+        let item = wire::decode(&taken.bytes).map_err(|error| error.during(self.ledger.attempt(Verb::Get)))?;
+        Ok(QueueItem::new(item, taken.deliveries, hold))
     }
 
     /// Takes items until the queue is closed and nothing is left; blocks for each of them.
@@ -334,6 +340,7 @@ impl<T: DeserializeOwned> JoinableQueue<T> {
 
 /// The items of a [`JoinableQueue`] until it is closed; see [`JoinableQueue::iter`].
 #[derive(Debug)]
+#[must_use = "it takes nothing before it is asked"]
 pub struct JoinableIter<'a, T>(&'a JoinableQueue<T>);
 
 impl<T: DeserializeOwned> Iterator for JoinableIter<'_, T> {

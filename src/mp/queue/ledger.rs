@@ -103,7 +103,8 @@ impl Ledger {
         self.region.inode()
     }
 
-    fn attempt(&self, verb: Verb) -> Attempt {
+    /// What is tried with it, for an error.
+    pub(super) fn attempt(&self, verb: Verb) -> Attempt {
         Attempt::new(verb, attempt::Kind::JoinableQueue, self.inode())
     }
 

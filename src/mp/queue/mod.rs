@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::mp::attempt::Verb;
 use crate::mp::{Error, Result};
 use crate::sys::shared::deadline_in;
 
@@ -198,7 +199,7 @@ impl<T: Serialize> Queue<T> {
     /// there is no memory for it.
     #[inline]
     pub fn put(&self, item: &T) -> Result<()> {
-        encoded(item, |bytes| self.ring.put(bytes, None))
+        encoded(item, || self.ring.attempt(Verb::Put), |bytes| self.ring.put(bytes, None))
     }
 
     /// The same, but does not wait for room, and 100 ms at most for a turn.
@@ -215,7 +216,7 @@ impl<T: Serialize> Queue<T> {
     /// # Errors
     /// [`Error::Full`]; as [`put`](Self::put).
     pub fn try_put(&self, item: &T) -> Result<()> {
-        encoded(item, |bytes| self.ring.put_now(bytes))
+        encoded(item, || self.ring.attempt(Verb::Put), |bytes| self.ring.put_now(bytes))
     }
 
     /// The same, but blocks for `time` at most.
@@ -233,7 +234,11 @@ impl<T: Serialize> Queue<T> {
     /// # Errors
     /// [`Error::TimedOut`] when the time is over; as [`put`](Self::put).
     pub fn put_timeout(&self, item: &T, time: Duration) -> Result<()> {
-        encoded(item, |bytes| self.ring.put(bytes, deadline_in(time)).map_err(|error| error.within(time)))
+        encoded(
+            item,
+            || self.ring.attempt(Verb::Put),
+            |bytes| self.ring.put(bytes, deadline_in(time)).map_err(|error| error.within(time)),
+        )
     }
 }
 
@@ -252,7 +257,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// gone then; [`Error::System`] if there is no memory for a long one, which stays where it is.
     #[inline]
     pub fn get(&self) -> Result<T> {
-        decoded(|bytes| self.ring.get(bytes, None))
+        decoded(|| self.ring.attempt(Verb::Get), |bytes| self.ring.get(bytes, None))
     }
 
     /// The same, but does not wait for an item, and 100 ms at most for a turn.
@@ -267,7 +272,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Errors
     /// [`Error::Empty`]; as [`get`](Self::get).
     pub fn try_get(&self) -> Result<T> {
-        decoded(|bytes| self.ring.get_now(bytes))
+        decoded(|| self.ring.attempt(Verb::Get), |bytes| self.ring.get_now(bytes))
     }
 
     /// The same, but blocks for `time` at most.
@@ -283,7 +288,10 @@ impl<T: DeserializeOwned> Queue<T> {
     /// # Errors
     /// [`Error::TimedOut`] when the time is over; as [`get`](Self::get).
     pub fn get_timeout(&self, time: Duration) -> Result<T> {
-        decoded(|bytes| self.ring.get(bytes, deadline_in(time)).map_err(|error| error.within(time)))
+        decoded(
+            || self.ring.attempt(Verb::Get),
+            |bytes| self.ring.get(bytes, deadline_in(time)).map_err(|error| error.within(time)),
+        )
     }
 
     /// Takes items until the queue is closed and empty; blocks for each of them.
@@ -316,6 +324,7 @@ fn unless_closed<T>(got: Result<T>) -> Option<T> {
 
 /// The items of a [`Queue`] until it is closed; see [`Queue::iter`].
 #[derive(Debug)]
+#[must_use = "it takes nothing before it is asked"]
 pub struct QueueIter<'a, T>(&'a Queue<T>);
 
 impl<T: DeserializeOwned> Iterator for QueueIter<'_, T> {

@@ -115,7 +115,8 @@ impl Ring {
         self.region.inode()
     }
 
-    fn attempt(&self, verb: Verb) -> Attempt {
+    /// What is tried with it, for an error.
+    pub(super) fn attempt(&self, verb: Verb) -> Attempt {
         Attempt::new(verb, attempt::Kind::Queue, self.inode())
     }
 

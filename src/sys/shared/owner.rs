@@ -46,7 +46,7 @@ pub(crate) struct Abandoned {
     pub(crate) size: u64,
     pub(crate) maker: u32,
     of: Identity,
-    _lock: File,
+    lock: File,
 }
 
 impl Abandoned {
@@ -82,7 +82,7 @@ impl Abandoned {
         file.try_lock().ok()?;
         // Somebody may have let it persist before the lock was had.
         let header = owner(&file)?;
-        Some(Self { name, size: header.size, maker: header.maker, of, _lock: file })
+        Some(Self { name, size: header.size, maker: header.maker, of, lock: file })
     }
 
     /// Takes its name away.
@@ -91,5 +91,12 @@ impl Abandoned {
     /// ENOENT when the memory has the name no more.
     pub(crate) fn unlink(&self) -> Result<(), Error> {
         named::unlink(&self.name, self.of)
+    }
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        // A close alone would leave the lock to a child of another thread that is about to execute its program.
+        let _ = self.lock.unlock();
     }
 }
