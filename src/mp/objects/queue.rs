@@ -94,7 +94,6 @@ impl<T: Serialize + DeserializeOwned> QueueProxy<T> {
     }
 
     /// Takes item after item until the queue is closed and empty; blocks for each. An error is its last item.
-    #[must_use]
     pub fn iter(&self) -> QueueProxyIter<'_, T> {
         QueueProxyIter { queue: self, is_over: false }
     }
