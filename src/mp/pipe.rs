@@ -98,7 +98,7 @@ impl<T: Serialize> Sender<T> {
 }
 
 /// The end of a [`channel`] that receives values of type `T`, any that serde can deserialise without the input telling
-/// its type (`serde_json::Value` cannot).
+/// its type (`serde_json::Value` cannot, [`Any`](crate::mp::Any) can).
 ///
 /// An end can be part of what is sent to another process, as with a [`Sender`], as long as it has read nothing ahead.
 /// It may have once it has received or polled: then serialising it is an error. Two processes that receive from the

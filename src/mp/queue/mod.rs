@@ -35,10 +35,11 @@ use ring::Ring;
 /// A clone is another handle of the same queue, and so is what another process gets that is given one. Items come out in the
 /// order in which they were put. Dropping a handle closes nothing; [`close`](Self::close) does.
 ///
-/// An item is whatever serde can turn into bytes and back without names (as in postcard): what `deserialize_any` needs, a
-/// `serde_json::Value` or an untagged enum, cannot go; [`Any`](crate::mp::Any) can, and is made of a `Value` and turned into one. Items of up to 248 bytes lie in the memory that the queue
-/// takes from the beginning, 256 bytes for each of its places; longer ones, of any length, take theirs while they wait. An item
-/// cannot hold a queue, or anything else with a descriptor.
+/// An item is whatever serde can turn into bytes and back without names (as in postcard): what `deserialize_any` needs,
+/// a `serde_json::Value` or an untagged enum, cannot go; [`Any`](crate::mp::Any) can, and is made of a `Value` and
+/// turned into one. Items of up to 248 bytes lie in the memory that the queue takes from the beginning, 256 bytes for
+/// each of its places; longer ones, of any length, take theirs while they wait. An item cannot hold a queue, or
+/// anything else with a descriptor.
 ///
 /// A process that is killed in the middle of a put or a get leaves the queue as it was, or has put or got the item. What it
 /// got and had not worked off is lost with it: see [`JoinableQueue`].
