@@ -63,7 +63,7 @@ pub(crate) struct Args {
 /// Everything but the pipeline itself.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Remove the names that runs killed before their clean-up left behind; live runs are not touched.
+    /// Remove the names that runs and makers of shared memory left behind when they were killed; what lives is not touched.
     Clean(CleanArgs),
     /// Measure every mechanism on this machine: throughput, latency, CPU time and context switches a sample.
     Bench(Lazy<BenchArgs>),

@@ -30,7 +30,9 @@ impl Invalid {
             _ => format!("{length} bytes"),
         };
         let error = Error::refused("cannot count", name, format!("invalid UTF-8 at byte {offset}, {how}"));
-        error.hint("convert the file, or count what is invalid as U+FFFD (--invalid lossy) or not at all (--invalid skip)")
+        error.hint(
+            "convert the file, or count what is invalid as U+FFFD (--invalid lossy) or not at all (--invalid skip)",
+        )
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::attempt::{Attempt, Kind, Verb};
 use crate::OneLine;
 use crate::sys::signal;
 
@@ -57,22 +59,22 @@ pub enum Error {
     Exited(Box<Worker>, i32),
     /// A signal ended the process before it had answered.
     Signalled(Box<Worker>, i32),
-    /// The time that was given is over.
-    TimedOut,
-    /// It was called off before it had begun.
-    Cancelled,
-    /// The other side is closed: nothing more can come or go.
-    Closed,
+    /// The time that was given, so much, is over. Zero: it could not be done at once.
+    TimedOut(Attempt, Duration),
+    /// It was called off before it had ended.
+    Cancelled(Attempt),
+    /// The object or its other side is closed: nothing more can come or go.
+    Closed(Attempt),
     /// There is no room just now.
-    Full,
+    Full(Attempt),
     /// There is nothing just now.
-    Empty,
+    Empty(Attempt),
     /// Somebody died while he held the lock, so what it protects may be half written. The lock is free again.
-    OwnerDied,
+    OwnerDied(Attempt),
     /// A party of the barrier is gone or gave up, so the others can never all meet.
-    Broken,
+    Broken(Attempt),
     /// The process that keeps the shared objects is gone, and they with it.
-    ManagerGone,
+    ManagerGone(Attempt),
     /// The bytes are not what they should be, or a value cannot be put into bytes.
     Codec(String),
     /// The request makes no sense for the object: an index beyond its end, a type that it does not have.
@@ -84,6 +86,43 @@ pub enum Error {
 impl Error {
     pub(crate) fn codec(why: impl Into<String>) -> Self {
         Self::Codec(why.into())
+    }
+
+    /// What no room, no item or no end means to somebody who gave it so much time.
+    pub(crate) fn within(self, time: Duration) -> Self {
+        match self {
+            Self::Full(attempt) | Self::Empty(attempt) | Self::TimedOut(attempt, _) => Self::TimedOut(attempt, time),
+            error => error,
+        }
+    }
+
+    /// A value that does not go into bytes or out of them, with what was tried with it.
+    #[cold]
+    pub(crate) fn during(self, attempt: Attempt) -> Self {
+        match self {
+            Self::Codec(why) => Self::Codec(format!("{why}; cannot {attempt}")),
+            error => error,
+        }
+    }
+
+    /// A job that was called off.
+    pub(crate) fn job_cancelled() -> Self {
+        Self::Cancelled(Attempt::with_some(Verb::Run, Kind::Job))
+    }
+
+    /// A job that took longer than it may.
+    pub(crate) fn job_late(time: Duration) -> Self {
+        Self::TimedOut(Attempt::with_some(Verb::Run, Kind::Job), time)
+    }
+
+    /// The same of the job at that place of that batch, if it is about a job.
+    pub(crate) fn of_batch(self, batch: u64, place: Option<usize>) -> Self {
+        match self {
+            Self::Cancelled(attempt) => Self::Cancelled(attempt.of_batch(batch, place)),
+            Self::Empty(attempt) => Self::Empty(attempt.of_batch(batch, place)),
+            Self::TimedOut(attempt, time) => Self::TimedOut(attempt.of_batch(batch, place), time),
+            error => error,
+        }
     }
 
     /// The process that is to blame, where one is known.
@@ -104,16 +143,20 @@ impl fmt::Display for Error {
             Self::Signalled(worker, number) => {
                 write!(f, "{worker} was killed by {} before it had answered", signal::name(*number))
             }
-            Self::TimedOut => f.write_str("the time is over"),
-            Self::Cancelled => f.write_str("it was cancelled"),
-            Self::Closed => f.write_str("the other side is closed"),
-            Self::Full => f.write_str("there is no room"),
-            Self::Empty => f.write_str("there is nothing there"),
-            Self::OwnerDied => {
-                f.write_str("a process died while it held the lock; what it protects may be half written")
+            Self::TimedOut(it, Duration::ZERO) => write!(f, "cannot {it} at once: {}", it.obstacle()),
+            Self::TimedOut(it, time) => write!(f, "cannot {it} within {time:?}: {}", it.obstacle()),
+            Self::Cancelled(it) => write!(f, "cannot {it}: it was cancelled"),
+            Self::Closed(it) => write!(f, "cannot {it}: {}", it.end()),
+            Self::Full(it) => write!(f, "cannot {it}: {}", it.obstacle()),
+            Self::Empty(it) => write!(f, "cannot {it}: {}", it.lack()),
+            Self::OwnerDied(it) => {
+                let object = it.object();
+                write!(f, "a process died while it held {object}; what it protects may be half written, so mend it")
             }
-            Self::Broken => f.write_str("the barrier is broken: a party is gone or gave up"),
-            Self::ManagerGone => f.write_str("the manager of the shared objects is gone"),
+            Self::Broken(it) => write!(f, "cannot {it}: it is broken, since a party is gone or gave up; reset it"),
+            Self::ManagerGone(it) => {
+                write!(f, "cannot {it}: the manager process is gone, and all that it kept; start another")
+            }
             Self::Codec(why) => write!(f, "malformed message: {}", OneLine::text(why)),
             Self::Refused(why) => write!(f, "{}", OneLine::text(why)),
             Self::System(error) => error.fmt(f),
@@ -163,12 +206,22 @@ mod tests {
     use crate::mp::wire;
 
     #[test]
+    fn an_attempt_in_a_loop_costs_no_allocation() {
+        assert!(!std::mem::needs_drop::<Attempt>());
+        assert!(size_of::<Error>() <= 40, "{}", size_of::<Error>());
+    }
+
+    #[test]
     fn an_error_reads_the_same_in_another_process() {
         let worker = Worker { name: "Process-1".to_owned(), pid: 7 };
+        let lock = Attempt::new(Verb::Take, Kind::Lock, 5);
         let system = crate::Error::os("cannot open", "x", std::io::Error::from_raw_os_error(2)).hint("look again");
-        for error in
-            [Error::Signalled(Box::new(worker), 9), Error::Refused("no".to_owned()), Error::OwnerDied, system.into()]
-        {
+        for error in [
+            Error::Signalled(Box::new(worker), 9),
+            Error::Refused("no".to_owned()),
+            Error::OwnerDied(lock),
+            system.into(),
+        ] {
             let mut bytes = Vec::new();
             wire::encode(&error, &mut bytes).unwrap();
             assert_eq!(wire::decode::<Error>(&bytes).unwrap().to_string(), error.to_string());

@@ -2,6 +2,8 @@
 
 #[doc = include_str!("../../docs/coming-from-python.md")]
 pub mod coming_from_python {}
+mod any;
+mod attempt;
 mod controller;
 mod error;
 mod glance;
@@ -21,11 +23,13 @@ mod testing;
 mod timer;
 mod wire;
 
+pub use any::Any;
+pub use attempt::Attempt;
 pub use controller::{BatchId, BatchResults, Controller, ControllerEvent, ProcessResult};
 pub use error::{Error, Panic, Result, Worker};
 pub use memory::{
-    Array, ArrayGuard, Atomic, BytesGuard, Integer, Item, Plain, SharedList, SharedMemory, ShmScope, Typecode,
-    Unlocked, Value, ValueGuard,
+    AbandonedMemory, Array, ArrayGuard, Atomic, BytesGuard, Integer, Item, Plain, SharedList, SharedMemory, ShmScope,
+    Typecode, Unlocked, Value, ValueGuard,
 };
 pub use objects::{
     ArrayProxy, BarrierProxy, ConditionProxy, DictProxy, EventProxy, ListProxy, LockProxy, LockProxyError,

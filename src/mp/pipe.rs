@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 
+use crate::mp::attempt::Verb;
 use crate::mp::glance::Glance;
 use crate::mp::socket::Socket;
-use crate::mp::wire::{decode_with_handles, encode_with_handles, receive_owned, send_copy};
+use crate::mp::wire::{Message, decode_with_handles, encode_with_handles, receive_owned, send_copy};
 use crate::mp::{Error, Result};
 use crate::sys::wait::deadline_in;
 
@@ -91,12 +92,13 @@ impl<T: Serialize> Sender<T> {
     /// [`Error::Closed`]: there is no receiver any more. [`Error::Codec`]: the value cannot be put into bytes; nothing is
     /// sent then. [`Error::System`]: there are no descriptors for what is in it.
     pub fn send(&mut self, value: &T) -> Result<()> {
-        self.socket.send(&encode_with_handles(value)?)
+        let message = encode_with_handles(value).map_err(|error| error.during(self.socket.attempt(Verb::Send)))?;
+        self.socket.send(&message)
     }
 }
 
 /// The end of a [`channel`] that receives values of type `T`, any that serde can deserialise without the input telling
-/// its type (`serde_json::Value` cannot).
+/// its type (`serde_json::Value` cannot, [`Any`](crate::mp::Any) can).
 ///
 /// An end can be part of what is sent to another process, as with a [`Sender`], as long as it has read nothing ahead.
 /// It may have once it has received or polled: then serialising it is an error. Two processes that receive from the
@@ -147,7 +149,8 @@ impl<T: DeserializeOwned> Receiver<T> {
     pub fn recv(&mut self) -> Result<T> {
         let socket = &mut self.socket;
         let message = self.glance.at(|| socket.try_receive().transpose());
-        decode_with_handles(message.unwrap_or_else(|| self.socket.receive())?)
+        let message = message.unwrap_or_else(|| self.socket.receive())?;
+        self.read(message)
     }
 
     /// [`recv`](Self::recv) that does not wait.
@@ -155,7 +158,8 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// # Errors
     /// As [`recv`](Self::recv), and [`Error::Empty`]: no whole value is there.
     pub fn try_recv(&mut self) -> Result<T> {
-        decode_with_handles(self.socket.try_receive()?.ok_or(Error::Empty)?)
+        let message = self.socket.try_receive()?;
+        self.read(message.ok_or_else(|| Error::Empty(self.socket.attempt(Verb::Receive)))?)
     }
 
     /// [`recv`](Self::recv) that waits at most so long. What has come of a value by then is kept for the next time.
@@ -169,13 +173,18 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// use std::time::Duration;
     /// let (_sender, mut receiver) = ipcpipe::mp::channel::<u32>()?;
     /// let error = receiver.recv_timeout(Duration::from_millis(1)).unwrap_err();
-    /// assert!(matches!(error, ipcpipe::mp::Error::TimedOut));
+    /// assert!(matches!(error, ipcpipe::mp::Error::TimedOut(..)));
     /// # Ok(())
     /// # }
     /// ```
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T> {
         let deadline: Option<Instant> = deadline_in(timeout);
-        decode_with_handles(self.socket.receive_deadline(deadline)?.ok_or(Error::TimedOut)?)
+        let received = self.socket.receive_deadline(deadline)?;
+        self.read(received.ok_or_else(|| Error::TimedOut(self.socket.attempt(Verb::Receive), timeout))?)
+    }
+
+    fn read(&self, message: Message) -> Result<T> {
+        decode_with_handles(message).map_err(|error| error.during(self.socket.attempt(Verb::Receive)))
     }
 
     /// The values as they come, each or the error that came instead. It waits for them, and ends when all senders are gone.
@@ -268,6 +277,7 @@ impl<A, B> Connection<A, B> {
 
 /// The values of a [`Receiver`] as they come; of [`Receiver::iter`].
 #[derive(Debug)]
+#[must_use = "it receives nothing before it is asked"]
 pub struct ReceiverIter<'a, T>(&'a mut Receiver<T>);
 
 impl<T: DeserializeOwned> Iterator for ReceiverIter<'_, T> {
@@ -280,6 +290,7 @@ impl<T: DeserializeOwned> Iterator for ReceiverIter<'_, T> {
 
 /// The values of a [`Receiver`] as they come, and the receiver with them.
 #[derive(Debug)]
+#[must_use = "it receives nothing before it is asked"]
 pub struct ReceiverIntoIter<T>(Receiver<T>);
 
 impl<T: DeserializeOwned> Iterator for ReceiverIntoIter<T> {
@@ -292,7 +303,7 @@ impl<T: DeserializeOwned> Iterator for ReceiverIntoIter<T> {
 
 fn next<T: DeserializeOwned>(receiver: &mut Receiver<T>) -> Option<Result<T>> {
     match receiver.recv() {
-        Err(Error::Closed) => None,
+        Err(Error::Closed(_)) => None,
         received => Some(received),
     }
 }

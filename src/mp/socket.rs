@@ -11,10 +11,13 @@ mod tests;
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use crate::mp::Error;
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::wire::Message;
+use crate::sys::fd::inode;
 use crate::sys::stream::{self, MOST_FDS, Wait};
 use crate::sys::wait::{Interest, wait};
 
@@ -37,6 +40,8 @@ pub(crate) struct Socket {
     /// A message that was read before anybody took it.
     ready: Option<Message>,
     outbox: Outbox,
+    /// What errors call it, once there was one.
+    attempt: OnceLock<Attempt>,
 }
 
 impl Socket {
@@ -51,7 +56,7 @@ impl Socket {
 
     /// Takes over a connected socket from which nothing has been read but whole messages.
     pub(crate) fn from_fd(fd: OwnedFd) -> Self {
-        Self { fd, inbox: Inbox::default(), ready: None, outbox: Outbox::default() }
+        Self { fd, inbox: Inbox::default(), ready: None, outbox: Outbox::default(), attempt: OnceLock::new() }
     }
 
     /// Gives the descriptor away, without what was read ahead or is not sent yet.
@@ -124,7 +129,7 @@ impl Socket {
         if self.ready.is_none() {
             match self.receive_deadline(deadline) {
                 Ok(message) => self.ready = message,
-                Err(Error::Closed) => return Ok(true),
+                Err(Error::Closed(_)) => return Ok(true),
                 Err(error) => return Err(error),
             }
         }
@@ -157,6 +162,11 @@ impl Socket {
         self.outbox.wants_write()
     }
 
+    /// What was tried with it, for an error.
+    pub(crate) fn attempt(&self, verb: Verb) -> Attempt {
+        self.attempt.get_or_init(|| attempt(self.fd.as_fd(), verb)).to(verb)
+    }
+
     fn take(&mut self, wait: Wait) -> Result<Option<Message>, Error> {
         if let Some(message) = self.ready.take() {
             return Ok(Some(message));
@@ -164,7 +174,7 @@ impl Socket {
         match self.inbox.take(self.fd.as_fd(), wait)? {
             Taken::Message(message) => Ok(Some(message)),
             Taken::Nothing => Ok(None),
-            Taken::End => Err(Error::Closed),
+            Taken::End => Err(Error::Closed(self.attempt(Verb::Receive))),
         }
     }
 
@@ -184,6 +194,15 @@ impl AsFd for Socket {
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Socket").field("fd", &self.fd).finish_non_exhaustive()
+    }
+}
+
+/// What was tried, with the number of the socket that /proc/PID/fd shows.
+#[cold]
+fn attempt(socket: BorrowedFd<'_>, verb: Verb) -> Attempt {
+    match inode(socket) {
+        Some(number) => Attempt::new(verb, Kind::Pipe, number),
+        None => Attempt::with_some(verb, Kind::Pipe),
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -27,7 +27,7 @@ use crate::sys::wait::{self, Interest};
 pub struct Child {
     process: std::process::Child,
     pidfd: OwnedFd,
-    ended: Option<Ended>,
+    ended: OnceLock<Ended>,
 }
 
 /// What is open for one child is open for every child that another thread spawns at the same moment.
@@ -120,7 +120,7 @@ impl Child {
     fn hold(mut process: std::process::Child) -> io::Result<Self> {
         let pid = rustix::process::Pid::from_child(&process);
         match rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) {
-            Ok(pidfd) => Ok(Self { process, pidfd, ended: None }),
+            Ok(pidfd) => Ok(Self { process, pidfd, ended: OnceLock::new() }),
             Err(errno) => {
                 process.kill()?;
                 process.wait()?;
@@ -138,7 +138,7 @@ impl Child {
 
     /// Sends `signal`. A child that has ended already is no error.
     pub fn signal(&self, signal: Signal) {
-        if self.ended.is_none()
+        if self.ended.get().is_none()
             && let Some(signal) = rustix::process::Signal::from_named_raw(signal as i32)
         {
             // ESRCH, the only possible failure on our own child, means it has ended.
@@ -148,7 +148,7 @@ impl Child {
 
     /// Sends the signal of that number, as [`signal`](Self::signal) does.
     pub fn signal_number(&self, number: i32) {
-        if let (None, Ok(signal)) = (self.ended, Signal::try_from(number)) {
+        if let (None, Ok(signal)) = (self.ended.get(), Signal::try_from(number)) {
             self.signal(signal);
         }
     }
@@ -158,8 +158,10 @@ impl Child {
     /// reaped or not. Only on a kernel before 6.9 it needs the child unreaped, whose number nobody else can have.
     pub fn signal_group(&self, signal: i32) -> bool {
         match handle::signal_group(self.pidfd.as_fd(), signal) {
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.ended.is_none() => {
-                handle::signal_group_number(self.pid(), signal).is_ok()
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                // No other thread reaps it meanwhile.
+                let _held = held();
+                self.ended.get().is_none() && handle::signal_group_number(self.pid(), signal).is_ok()
             }
             sent => sent.is_ok(),
         }
@@ -180,16 +182,18 @@ impl Child {
     }
 
     /// Reaps the child if it has ended; never blocks. The pidfd becomes readable at that moment.
-    pub fn try_reap(&mut self) -> Option<Ended> {
-        if self.ended.is_none() {
-            // Together, for the number is free for another child as soon as this one is reaped.
+    pub fn try_reap(&self) -> Option<Ended> {
+        if self.ended.get().is_none() {
+            // Together, for the number is free for another child as soon as this one is reaped; and once, for all threads.
             let mut held = held();
-            self.ended = wait4(self.process.id(), libc::WNOHANG);
-            if self.ended.is_some() {
+            if self.ended.get().is_none()
+                && let Some(ended) = wait4(self.process.id(), libc::WNOHANG)
+            {
                 held.remove(&self.process.id());
+                let _ = self.ended.set(ended);
             }
         }
-        self.ended
+        self.ended.get().copied()
     }
 }
 

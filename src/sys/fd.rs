@@ -11,7 +11,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{mkstemp, pipe2, unlink};
 
 use crate::Error;
@@ -35,6 +35,11 @@ pub fn duplicate(fd: impl AsFd, name: &str) -> Result<OwnedFd, Error> {
 }
 
 /// What to do about a lack of descriptors.
+/// The number of its inode, by which /proc/PID/fd shows a socket.
+pub(crate) fn inode(fd: impl AsFd) -> Option<u64> {
+    fstat(fd).ok().map(|stat| stat.st_ino)
+}
+
 pub(crate) const RAISE_LIMIT: &str = "raise the limit on open files ('ulimit -n')";
 
 /// `error`, with what to do about it if it is a lack of descriptors. It is not for calls that answer other limits with EMFILE

@@ -115,6 +115,13 @@ fn pipe_is_full(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|call| call.starts_with("1 "))
 }
 
+/// What `clean` says of runs. The memory of dead makers, of which it tells as well, is not confined to a sandbox.
+fn cleaned_runs(sandbox: &Sandbox, args: &str) -> String {
+    let said = sandbox.run(&format!("clean {args}")).exited(0).stdout;
+    let of_runs = |line: &&str| !line.contains(" shared memory ") && *line != "nothing to clean\n";
+    said.split_inclusive('\n').filter(of_runs).collect()
+}
+
 #[test]
 fn clean_removes_what_a_killed_launcher_left_and_nothing_else() {
     on_every_backend(|sandbox, backend| {
@@ -126,11 +133,10 @@ fn clean_removes_what_a_killed_launcher_left_and_nothing_else() {
         dead.signal(Signal::SIGKILL);
         dead.finish();
 
-        let listed = sandbox.run("clean --dry-run").exited(0).stdout;
-        let removed = sandbox.run("clean").exited(0).stdout;
-        assert_eq!(sandbox.run("clean").exited(0).stdout, "nothing to clean\n");
+        let [listed, removed, again] = ["--dry-run", "", ""].map(|args| cleaned_runs(sandbox, args));
+        assert_eq!(again, "");
         if backend == "pipe" {
-            assert_eq!((listed.as_str(), removed.as_str()), ("nothing to clean\n", "nothing to clean\n"));
+            assert_eq!((listed.as_str(), removed.as_str()), ("", ""));
         } else {
             assert!(listed.starts_with("would remove run ") && listed.contains(": 3 names"), "{listed}");
             assert_eq!(removed, listed.replace("would remove", "removed"));
@@ -148,6 +154,6 @@ fn the_next_run_removes_what_a_killed_one_left() {
         dead.signal(Signal::SIGKILL);
         dead.finish();
         sandbox.run("-n 1 --interval 0 -o l --format json").exited(0).conserved();
-        assert_eq!(sandbox.run("clean").exited(0).stdout, "nothing to clean\n");
+        assert_eq!(cleaned_runs(sandbox, ""), "");
     });
 }

@@ -85,7 +85,7 @@ fn use_queue(queue: Queue<(u64, String)>, is_producer: bool) {
             queue.get().map(|(n, text)| assert_eq!(text.len() as u64, n % 500))
         } {
             Ok(()) => {}
-            Err(Error::Closed) => return,
+            Err(Error::Closed(..)) => return,
             Err(error) => panic!("{error}"),
         }
     }
@@ -164,14 +164,14 @@ fn use_objects(dict: DictProxy<u64, String>, lock: LockProxy) {
         let guard = match lock.lock() {
             Ok(guard) => guard,
             Err(error) => match Error::from(error) {
-                Error::OwnerDied => continue,
-                Error::ManagerGone => return,
+                Error::OwnerDied(..) => continue,
+                Error::ManagerGone(..) => return,
                 other => panic!("{other}"),
             },
         };
         match dict.set(&(n % 10), &n.to_string()) {
             Ok(()) => drop(guard),
-            Err(Error::ManagerGone) => return,
+            Err(Error::ManagerGone(..)) => return,
             Err(error) => panic!("{error}"),
         }
     }
@@ -187,7 +187,7 @@ fn a_client_of_a_manager_or_the_manager(random: &mut Random) {
         for mut client in both {
             client.join_timeout(LONG).unwrap();
         }
-        assert!(matches!(dict.len(), Err(Error::ManagerGone)));
+        assert!(matches!(dict.len(), Err(Error::ManagerGone(..))));
     } else {
         kill_one(random, both, || {
             assert!(dict.len().unwrap() <= 10);

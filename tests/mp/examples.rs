@@ -5,26 +5,27 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// The directory of the examples, which are as new as their sources: a filtered test run does not build them.
-fn built() -> &'static PathBuf {
+/// The directory of what is built, where the library and the examples are as new as their sources: a filtered test run
+/// does not build them.
+pub(crate) fn built() -> &'static PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let own = env::current_exe().unwrap();
         let profile = own.ancestors().nth(2).unwrap();
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--offline", "--quiet", "--examples"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        cargo.args(["build", "--offline", "--quiet", "--lib", "--examples"]).current_dir(env!("CARGO_MANIFEST_DIR"));
         cargo.arg("--target-dir").arg(profile.parent().unwrap());
         if profile.ends_with("release") {
             cargo.arg("--release");
         }
         assert!(cargo.status().unwrap().success());
-        profile.join("examples")
+        profile.to_owned()
     })
 }
 
 /// The lines that an example prints, which ends well and says nothing else.
 fn lines(name: &str) -> Vec<String> {
-    let Output { status, stdout, stderr } = Command::new(built().join(name)).output().unwrap();
+    let Output { status, stdout, stderr } = Command::new(built().join("examples").join(name)).output().unwrap();
     let (stdout, stderr) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
     assert!(status.success() && stderr.is_empty(), "{name}: {status}\n{stdout}{stderr}");
     stdout.lines().map(str::to_owned).collect()

@@ -34,21 +34,21 @@ fn d2_joinable_queue_join_waits_until_all_is_worked_off() {
 #[test]
 fn d2_joinable_queue_blocks_tries_and_times_out() {
     let queue = JoinableQueue::bounded(2).unwrap();
-    assert!(matches!(queue.try_get(), Err(Error::Empty)));
-    assert!(matches!(queue.get_timeout(SHORT), Err(Error::TimedOut)));
+    assert!(matches!(queue.try_get(), Err(Error::Empty(..))));
+    assert!(matches!(queue.get_timeout(SHORT), Err(Error::TimedOut(..))));
     Process::spawn(task!(|queue: JoinableQueue<u8>| [1, 2].map(|n| queue.put(&n).is_ok())), queue.clone())
         .unwrap()
         .join()
         .unwrap();
-    assert!(matches!(queue.try_put(&3), Err(Error::Full)));
-    assert!(matches!(queue.put_timeout(&3, SHORT), Err(Error::TimedOut)));
+    assert!(matches!(queue.try_put(&3), Err(Error::Full(..))));
+    assert!(matches!(queue.put_timeout(&3, SHORT), Err(Error::TimedOut(..))));
     let item = queue.get().unwrap();
     queue.try_put(&3).unwrap();
     assert_eq!((queue.len(), queue.unfinished(), queue.is_full()), (2, 3, true), "a held item takes no room");
-    assert!(matches!(queue.join_timeout(SHORT), Err(Error::TimedOut)));
+    assert!(matches!(queue.join_timeout(SHORT), Err(Error::TimedOut(..))));
     assert_eq!(item.into_inner(), 1);
     queue.close();
-    assert!(matches!(queue.put(&4), Err(Error::Closed)));
+    assert!(matches!(queue.put(&4), Err(Error::Closed(..))));
     assert_eq!(queue.iter().map(|item| *item).collect::<Vec<_>>(), [2, 3]);
     queue.join_timeout(LONG).unwrap();
 }
@@ -77,7 +77,7 @@ fn d2_what_a_killed_worker_held_is_given_to_another() {
         let _ = worker.join();
     }
     // The joiner notices the death as well, and then nobody has to wait for the item.
-    assert!(matches!(queue.join_timeout(SHORT), Err(Error::TimedOut)));
+    assert!(matches!(queue.join_timeout(SHORT), Err(Error::TimedOut(..))));
     let item = queue.get_timeout(LONG).unwrap();
     assert_eq!((item.deliveries(), queue.unfinished()), (4, 1));
     assert!(*item == content(1, 50_000));
@@ -107,19 +107,19 @@ fn d2_the_end_waits_for_what_others_hold_but_not_for_ones_own() {
     queue.close();
     let mut worker = Process::spawn(task!(hold), (queue.clone(), held.clone(), false)).unwrap();
     held.get_timeout(LONG).unwrap();
-    assert!(matches!(queue.try_get(), Err(Error::Empty)));
+    assert!(matches!(queue.try_get(), Err(Error::Empty(..))));
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| queue.get_timeout(LONG).unwrap().into_inner());
         worker.kill();
         assert_eq!(waits.join().unwrap(), content(1, 10));
     });
-    assert!(matches!(queue.get(), Err(Error::Closed)));
+    assert!(matches!(queue.get(), Err(Error::Closed(..))));
 
     let queue = JoinableQueue::new().unwrap();
     queue.put(&1).unwrap();
     queue.close();
     let item = queue.get().unwrap();
-    assert!(matches!(queue.get(), Err(Error::Closed)));
+    assert!(matches!(queue.get(), Err(Error::Closed(..))));
     item.done();
 }
 
@@ -157,7 +157,7 @@ fn d2_joinable_queue_loses_nothing_when_workers_are_killed_anywhere() {
         workers.push(start());
     }
     queue.close();
-    while let Err(Error::TimedOut) = queue.join_timeout(Duration::ZERO) {
+    while let Err(Error::TimedOut(..)) = queue.join_timeout(Duration::ZERO) {
         if let Ok(number) = results.get_timeout(SHORT) {
             missing.remove(&number);
         }

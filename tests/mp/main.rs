@@ -1,7 +1,11 @@
 //! `ipcpipe::mp` with real processes: this test program starts itself as its own children.
 
+mod abandoned;
+mod any;
 mod chaos;
 mod controller;
+mod diagnostics;
+mod errors;
 mod examples;
 mod joinable_queue;
 mod memory;

@@ -58,7 +58,7 @@ fn b24_processes_killed_in_their_updates_hang_nobody_and_are_reported() {
         let seen = match value.lock_timeout(LONG) {
             Ok(guard) => *guard,
             Err(TryLockError::OwnerDied(died)) => *died.into_inner(),
-            Err(TryLockError::TimedOut) => panic!("a dead process has the lock"),
+            Err(TryLockError::TimedOut(..)) => panic!("a dead process has the lock"),
         };
         assert!(seen > last);
         last = seen;

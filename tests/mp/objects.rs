@@ -84,19 +84,19 @@ fn b13_the_end_of_the_manager_is_an_error_and_no_hang() {
     let (manager, other) = (Manager::start().unwrap(), Manager::start().unwrap());
     let (lock, queue, ready) = (manager.lock().unwrap(), manager.queue(1).unwrap(), other.queue(2).unwrap());
     let guard = lock.lock().unwrap();
-    let mut first = Process::spawn(task!(wait_for_lock), (lock.clone(), ready.clone())).unwrap();
-    let mut second = Process::spawn(task!(wait_for_item), (queue.clone(), ready.clone())).unwrap();
+    let first = Process::spawn(task!(wait_for_lock), (lock.clone(), ready.clone())).unwrap();
+    let second = Process::spawn(task!(wait_for_item), (queue.clone(), ready.clone())).unwrap();
     ready.get().unwrap();
     ready.get().unwrap();
     kill_server(&manager);
-    let gone = Error::ManagerGone.to_string();
-    assert_eq!(first.join_timeout(LONG).unwrap(), gone);
-    assert_eq!(second.join_timeout(LONG).unwrap(), gone);
+    let [first, second] = [first, second].each_mut().map(|it| it.join_timeout(LONG).unwrap());
+    assert!(first.starts_with("cannot take LockProxy ") && first.contains("the manager process is gone"), "{first}");
+    assert!(second.starts_with("cannot get from QueueProxy ") && second.ends_with("start another"), "{second}");
     drop(guard);
-    assert!(matches!(queue.put(&1), Err(Error::ManagerGone)));
-    assert!(matches!(manager.list::<u8>(), Err(Error::ManagerGone)));
+    assert!(matches!(queue.put(&1), Err(Error::ManagerGone(..))));
+    assert!(matches!(manager.list::<u8>(), Err(Error::ManagerGone(..))));
     manager.shutdown();
-    assert!(matches!(lock.try_lock().map(drop).map_err(Error::from), Err(Error::ManagerGone)));
+    assert!(matches!(lock.try_lock().map(drop).map_err(Error::from), Err(Error::ManagerGone(..))));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn b13_the_server_ends_with_its_manager_and_with_its_parent() {
     let list = manager.list::<u64>().unwrap();
     manager.shutdown();
     assert!(ipcpipe::sys::proc::stat(pid).is_none());
-    assert!(matches!(list.len(), Err(Error::ManagerGone)));
+    assert!(matches!(list.len(), Err(Error::ManagerGone(..))));
 
     fn parent(events: QueueProxy<(u32, ListProxy<u8>)>) {
         let manager = Manager::start().unwrap();
@@ -122,7 +122,7 @@ fn b13_the_server_ends_with_its_manager_and_with_its_parent() {
     assert_eq!(list.len().unwrap(), 0);
     process.kill();
     crate::eventually(|| ipcpipe::sys::proc::stat(pid).is_none_or(|stat| stat.is_zombie()));
-    assert!(matches!(list.len(), Err(Error::ManagerGone)));
+    assert!(matches!(list.len(), Err(Error::ManagerGone(..))));
 }
 
 #[test]

@@ -76,8 +76,8 @@ fn b29_jobs_can_be_added_until_the_pool_is_closed() {
     assert_eq!(first.get().unwrap(), 1);
     let second = pool.submit(2).unwrap();
     pool.close();
-    assert!(matches!(pool.submit(3), Err(Error::Closed)));
-    assert!(matches!(pool.map([3])[..], [Err(Error::Closed)]));
+    assert!(matches!(pool.submit(3), Err(Error::Closed(..))));
+    assert!(matches!(pool.map([3])[..], [Err(Error::Closed(..))]));
     pool.join();
     assert_eq!(second.get().unwrap(), 4);
 }
@@ -151,7 +151,7 @@ fn a_job_that_takes_too_long_is_ended_and_its_worker_replaced() {
     let results = pool.map(0..6);
     for (n, result) in results.into_iter().enumerate() {
         match (n, result) {
-            (3, Err(Error::TimedOut)) => {}
+            (3, Err(Error::TimedOut(..))) => {}
             (n, Ok(found)) => assert_eq!(found, n as u64),
             other => panic!("{other:?}"),
         }
@@ -187,7 +187,7 @@ fn a_batch_is_cancelled_with_the_job_that_is_running() {
     let pool = Pool::new(task!(hang)).workers(1).build().unwrap();
     let batch = pool.batch(0..10).unwrap();
     batch.cancel();
-    assert!(batch.results().iter().all(|it| matches!(it, Err(Error::Cancelled))));
+    assert!(batch.results().iter().all(|it| matches!(it, Err(Error::Cancelled(..)))));
     assert_eq!(pool.pending(), 0);
 }
 
@@ -244,7 +244,7 @@ fn stopping_a_pool_ends_its_workers_and_cancels_its_jobs() {
     let pids: Vec<u32> = pool.stats().iter().map(|it| it.worker.pid).collect();
     let batch = pool.batch(0..5).unwrap();
     pool.stop();
-    assert!(batch.results().iter().all(|it| matches!(it, Err(Error::Cancelled))));
+    assert!(batch.results().iter().all(|it| matches!(it, Err(Error::Cancelled(..)))));
     assert!(pids.iter().all(|pid| ipcpipe::sys::proc::stat(*pid).is_none()));
 }
 
@@ -341,7 +341,7 @@ fn the_time_of_a_job_is_kept_also_if_nobody_waits_for_it() {
         assert_eq!(pool.submit((0, 1)).unwrap().get().unwrap(), 0, "the worker is there and idle");
         let job = pool.submit((1, 1)).unwrap();
         crate::eventually(|| job.is_done());
-        assert!(matches!(job.get(), Err(Error::TimedOut)));
+        assert!(matches!(job.get(), Err(Error::TimedOut(..))));
     }
 }
 

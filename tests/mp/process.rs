@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use ipcpipe::mp::{self, Error, Process, Worker};
+use ipcpipe::mp::{self, Error, Event, Process, Worker};
 use ipcpipe::sys::child::Status;
 use ipcpipe::task;
+
+use crate::eventually;
 
 const LONG: Duration = Duration::from_secs(60);
 const SIGTERM: i32 = 15;
@@ -105,7 +107,7 @@ fn b5_a_panic_is_a_value_with_message_place_and_backtrace() {
 #[test]
 fn d4_a_process_that_takes_too_long_is_terminated() {
     let mut process = Process::spawn(task!(sleep_for_ever), ()).unwrap();
-    assert!(matches!(process.join_timeout(Duration::from_millis(50)), Err(Error::TimedOut)));
+    assert!(matches!(process.join_timeout(Duration::from_millis(50)), Err(Error::TimedOut(..))));
     assert!(process.is_alive());
     process.terminate(LONG);
     assert!(!process.is_alive());
@@ -122,7 +124,7 @@ fn d4_one_that_ignores_the_request_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     let ready = dir.path().join("ready");
     let mut process = Process::spawn(task!(deaf), ready.clone()).unwrap();
-    crate::eventually(|| ready.exists());
+    eventually(|| ready.exists());
     process.terminate(Duration::from_millis(50));
     assert_eq!(process.status(), Some(Status::Killed(SIGKILL)));
 }
@@ -174,10 +176,10 @@ fn d8_a_daemon_ends_when_its_parent_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("pid");
     let mut process = Process::spawn(task!(parent), path.clone()).unwrap();
-    crate::eventually(|| path.exists());
+    eventually(|| path.exists());
     let daemon: u32 = std::fs::read_to_string(path).unwrap().parse().unwrap();
     process.kill();
-    crate::eventually(|| ipcpipe::sys::proc::stat(daemon).is_none_or(|stat| stat.is_zombie()));
+    eventually(|| ipcpipe::sys::proc::stat(daemon).is_none_or(|stat| stat.is_zombie()));
 }
 
 #[test]
@@ -197,7 +199,7 @@ fn a_process_is_paused_and_resumed() {
     assert!(process.pause());
     assert!(ipcpipe::sys::proc::stat(process.pid()).unwrap().is_stopped());
     process.resume();
-    crate::eventually(|| !ipcpipe::sys::proc::stat(process.pid()).unwrap().is_stopped());
+    eventually(|| !ipcpipe::sys::proc::stat(process.pid()).unwrap().is_stopped());
     assert!(process.pause());
     process.terminate(LONG);
     assert!(!process.pause());
@@ -227,4 +229,25 @@ fn a_paused_process_goes_on_when_it_is_dropped() {
     let mut process = Process::spawn(task!(|| std::thread::sleep(Duration::from_millis(20))), ()).unwrap();
     process.pause();
     drop(process);
+}
+
+#[test]
+fn b2_who_only_asks_needs_no_exclusive_right() {
+    fn large(go: Event) -> Vec<u8> {
+        go.wait();
+        vec![7; 4 << 20]
+    }
+    let go = Event::new().unwrap();
+    let process = Process::spawn(task!(large), go.clone()).unwrap();
+    assert!(process.is_alive() && process.status().is_none() && process.usage().is_none());
+    std::thread::scope(|scope| {
+        // A result larger than any buffer of the system: the child ends only if the question takes it in.
+        let asks = || eventually(|| !process.is_alive());
+        for _ in 0..2 {
+            scope.spawn(asks);
+        }
+        go.set();
+    });
+    assert_eq!(process.status(), Some(Status::Exited(0)));
+    assert_eq!(process.join().unwrap().len(), 4 << 20);
 }

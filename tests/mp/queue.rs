@@ -31,8 +31,8 @@ fn b6_put_and_get_block_try_and_time_out() {
         requests.iter().for_each(|n| answers.put(&(n + 1)).unwrap());
     }
     let (requests, answers) = (Queue::bounded(2).unwrap(), Queue::bounded(2).unwrap());
-    assert!(matches!(answers.try_get(), Err(Error::Empty)));
-    assert!(matches!(answers.get_timeout(SHORT), Err(Error::TimedOut)));
+    assert!(matches!(answers.try_get(), Err(Error::Empty(..))));
+    assert!(matches!(answers.get_timeout(SHORT), Err(Error::TimedOut(..))));
     let echo = Process::spawn(task!(echo), (requests.clone(), answers.clone())).unwrap();
     for n in 0..1000 {
         requests.put(&n).unwrap();
@@ -66,8 +66,8 @@ fn b7_a_bounded_queue_says_when_it_is_full() {
     Process::spawn(task!(put_all), (queue.clone(), vec![1, 2, 3])).unwrap().join().unwrap();
     assert!(queue.is_full());
     assert_eq!((queue.len(), queue.capacity()), (3, 3));
-    assert!(matches!(queue.try_put(&4), Err(Error::Full)));
-    assert!(matches!(queue.put_timeout(&4, SHORT), Err(Error::TimedOut)));
+    assert!(matches!(queue.try_put(&4), Err(Error::Full(..))));
+    assert!(matches!(queue.put_timeout(&4, SHORT), Err(Error::TimedOut(..))));
     assert_eq!(queue.get().unwrap(), 1);
     queue.try_put(&4).unwrap();
     assert_eq!([(); 3].map(|()| queue.get().unwrap()), [2, 3, 4]);
@@ -128,20 +128,21 @@ fn b9_close_ends_every_iterator() {
     queue.close();
     assert!(queue.is_closed());
     assert_eq!(counts.into_iter().map(|it| it.join().unwrap()).sum::<usize>(), 10);
-    assert!(matches!(queue.put(&1), Err(Error::Closed)));
-    assert!(matches!(queue.try_put(&1), Err(Error::Closed)));
-    assert!(matches!(queue.put_timeout(&1, LONG), Err(Error::Closed)));
-    assert!(matches!(queue.get(), Err(Error::Closed)));
-    assert!(matches!(queue.try_get(), Err(Error::Closed)));
-    assert!(matches!(queue.get_timeout(LONG), Err(Error::Closed)));
+    assert!(matches!(queue.put(&1), Err(Error::Closed(..))));
+    assert!(matches!(queue.try_put(&1), Err(Error::Closed(..))));
+    assert!(matches!(queue.put_timeout(&1, LONG), Err(Error::Closed(..))));
+    assert!(matches!(queue.get(), Err(Error::Closed(..))));
+    assert!(matches!(queue.try_get(), Err(Error::Closed(..))));
+    assert!(matches!(queue.get_timeout(LONG), Err(Error::Closed(..))));
 }
 
 #[test]
 fn b9_close_wakes_who_waits_for_room() {
     let queue = Queue::bounded(1).unwrap();
     queue.put(&0).unwrap();
-    let waits = |queue: Queue<u64>| matches!(queue.put(&1), Err(Error::Closed));
-    let waiting = Process::spawn(task!(|queue: Queue<u64>| matches!(queue.put(&1), Err(Error::Closed))), queue.clone());
+    let waits = |queue: Queue<u64>| matches!(queue.put(&1), Err(Error::Closed(..)));
+    let waiting =
+        Process::spawn(task!(|queue: Queue<u64>| matches!(queue.put(&1), Err(Error::Closed(..)))), queue.clone());
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| waits(queue.clone()));
         queue.close();

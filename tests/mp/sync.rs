@@ -159,7 +159,7 @@ fn b32_processes_meet_at_a_barrier_and_have_each_an_index() {
 #[test]
 fn b32_a_killed_party_breaks_the_barrier() {
     let (barrier, has) = (Barrier::new(3).unwrap(), Event::new().unwrap());
-    let wait = task!(|barrier: Barrier| matches!(barrier.wait(), Err(Error::Broken)));
+    let wait = task!(|barrier: Barrier| matches!(barrier.wait(), Err(Error::Broken(..))));
     let idle = task!(|barrier: Barrier, has: Event| {
         has.set();
         sleep_for_ever();

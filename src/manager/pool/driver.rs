@@ -186,8 +186,8 @@ pub(super) fn end(result: mp::Result<Given>, worker: Option<WorkerRow>) -> JobEn
             let reason = match &error {
                 mp::Error::Panicked(..) => Reason::Panicked,
                 mp::Error::Signalled(..) => Reason::Signalled,
-                mp::Error::TimedOut => Reason::TimedOut,
-                mp::Error::Cancelled | mp::Error::Closed => Reason::Cancelled,
+                mp::Error::TimedOut(..) => Reason::TimedOut,
+                mp::Error::Cancelled(_) | mp::Error::Closed(_) => Reason::Cancelled,
                 mp::Error::System(_) => Reason::NotStarted,
                 _ => Reason::Exited,
             };
@@ -202,8 +202,8 @@ pub(super) fn why(error: &mp::Error) -> String {
         mp::Error::Panicked(_, panic) => panic.to_string(),
         mp::Error::Exited(_, status) => format!("exited with {status} before it had answered"),
         mp::Error::Signalled(_, number) => format!("was ended by {}", signal::name(*number)),
-        mp::Error::TimedOut => "took too long".to_owned(),
-        mp::Error::Cancelled | mp::Error::Closed => "was cancelled".to_owned(),
+        mp::Error::TimedOut(..) => "took too long".to_owned(),
+        mp::Error::Cancelled(_) | mp::Error::Closed(_) => "was cancelled".to_owned(),
         other => other.to_string(),
     }
 }
@@ -211,19 +211,21 @@ pub(super) fn why(error: &mp::Error) -> String {
 /// Why a worker has died: the pool kills one for what is wrong with its job.
 pub(super) fn why_died(error: &mp::Error) -> String {
     match error {
-        mp::Error::TimedOut => "was killed, because its job took too long".to_owned(),
-        mp::Error::Cancelled | mp::Error::Closed => "was killed, because its job was cancelled".to_owned(),
+        mp::Error::TimedOut(..) => "was killed, because its job took too long".to_owned(),
+        mp::Error::Cancelled(_) | mp::Error::Closed(_) => "was killed, because its job was cancelled".to_owned(),
         other => why(other),
     }
 }
 
 /// What came of a job that nobody had begun when it was called off.
 pub(super) fn cancelled() -> JobEnd {
-    end(Err(mp::Error::Cancelled), None)
+    end(Err(mp::Error::job_cancelled()), None)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -234,8 +236,8 @@ mod tests {
             (mp::Error::Panicked(worker(), Box::new(panic)), Reason::Panicked, "panicked at src/x.rs:1:2: oh"),
             (mp::Error::Exited(worker(), 3), Reason::Exited, "exited with 3 before it had answered"),
             (mp::Error::Signalled(worker(), 9), Reason::Signalled, "was ended by SIGKILL"),
-            (mp::Error::TimedOut, Reason::TimedOut, "took too long"),
-            (mp::Error::Cancelled, Reason::Cancelled, "was cancelled"),
+            (mp::Error::job_late(Duration::ZERO), Reason::TimedOut, "took too long"),
+            (mp::Error::job_cancelled(), Reason::Cancelled, "was cancelled"),
         ] {
             let told = end(Err(error), Some(row(*worker())));
             assert_eq!((told.ok, told.reason, told.error.as_deref()), (false, Some(reason), Some(says)));

@@ -229,7 +229,7 @@ impl TaskEngine {
     }
 
     /// Looks whether a single job is done, takes too long, or is to be tried again.
-    fn look_after(&mut self, mut single: Single, now: Instant, news: &mut Vec<News>) {
+    fn look_after(&mut self, single: Single, now: Instant, news: &mut Vec<News>) {
         let is_late = self.paused_since.is_none() && single.deadline.is_some_and(|at| at <= now);
         if is_late {
             single.process.signal(KILL);
@@ -241,9 +241,9 @@ impl TaskEngine {
         let worker = WorkerRow { name: process.name().to_owned(), pid: process.pid() };
         // Nothing holds up who was killed.
         let result = process.join();
-        let result = if is_late { Err(mp::Error::TimedOut) } else { result };
+        let result = if is_late { Err(mp::Error::job_late(self.timeout.unwrap_or_default())) } else { result };
         let end = match result {
-            Err(_) if tries == CALLED_OFF => driver::end(Err(mp::Error::Cancelled), Some(worker)),
+            Err(_) if tries == CALLED_OFF => driver::end(Err(mp::Error::job_cancelled()), Some(worker)),
             Err(_) if tries <= self.retries => match self.spawn(&worker.name, &arg) {
                 Ok(process) => {
                     let deadline = self.timeout.and_then(|timeout| now.checked_add(timeout));

@@ -16,6 +16,7 @@ use zerocopy::FromBytes as _;
 use super::Plain;
 use super::block::handle;
 use super::segment;
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::sync::{OwnerDied, TryLockError, with_deadline, without_deadline};
 use crate::mp::wire::Handle;
 use crate::mp::{Error, Result};
@@ -93,7 +94,7 @@ impl<T: Plain> Array<T> {
     /// When this thread holds it already, since it would wait for itself for ever.
     #[inline(always)]
     pub fn lock(&self) -> Result<ArrayGuard<'_, T>, OwnerDied<ArrayGuard<'_, T>>> {
-        without_deadline(self.shared.lock(None).map(|held| self.guard(held)))
+        without_deadline(self.shared.lock(None).map(|held| self.guard(held)), || self.attempt())
     }
 
     /// The same, but does not block.
@@ -101,7 +102,7 @@ impl<T: Plain> Array<T> {
     /// # Errors
     /// [`TryLockError::TimedOut`] if somebody holds the lock; [`TryLockError::OwnerDied`].
     pub fn try_lock(&self) -> Result<ArrayGuard<'_, T>, TryLockError<ArrayGuard<'_, T>>> {
-        with_deadline(self.shared.try_lock().map(|held| self.guard(held)))
+        with_deadline(self.shared.try_lock().map(|held| self.guard(held)), Duration::ZERO, || self.attempt())
     }
 
     /// The same, but blocks for `time` at most.
@@ -110,7 +111,11 @@ impl<T: Plain> Array<T> {
     /// [`TryLockError::TimedOut`] when the time is over; [`TryLockError::OwnerDied`].
     pub fn lock_timeout(&self, time: Duration) -> Result<ArrayGuard<'_, T>, TryLockError<ArrayGuard<'_, T>>> {
         let Some(deadline) = deadline_in(time) else { return Ok(self.lock()?) };
-        with_deadline(self.shared.lock(Some(deadline)).map(|held| self.guard(held)))
+        with_deadline(self.shared.lock(Some(deadline)).map(|held| self.guard(held)), time, || self.attempt())
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt::new(Verb::Take, Kind::Array, self.shared.inode())
     }
 
     #[inline(always)]

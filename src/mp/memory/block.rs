@@ -1,7 +1,8 @@
 //! A piece of shared memory with or without a name, which shared memory and lists are made of.
 //!
 //! Kill points: memory has its name from the moment that it is complete, in one step. A process that is killed leaves the
-//! names of what it made, but nothing half made; memory without a name goes with the last process that has it.
+//! names of what it made, but nothing half made; they are found by [`AbandonedMemory`](super::AbandonedMemory). Memory without
+//! a name goes with the last process that has it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,6 +40,8 @@ pub(super) struct Name {
     of: Identity,
     /// Whether the name goes when this does.
     is_owned: AtomicBool,
+    /// Its open file is the lock that says that its owner lives.
+    memory: Arc<Guarded>,
 }
 
 impl Block {
@@ -58,8 +61,9 @@ impl Block {
             Acquired::Locked(mut held) => fill(&mut held),
             _ => unreachable!("nobody else knows of the memory"),
         }
+        let shared = Arc::new(shared);
         let name = text.map(|text| Name::publish(text, &shared)).transpose()?;
-        Ok(Self { shared: Arc::new(shared), name: name.map(Arc::new) })
+        Ok(Self { shared, name: name.map(Arc::new) })
     }
 
     /// The block with this name.
@@ -69,10 +73,10 @@ impl Block {
     }
 
     fn named(kind: [u8; 4], text: String, region: Region) -> Result<Self> {
-        let shared = Guarded::check(region, kind, Some(1))?;
+        let shared = Arc::new(Guarded::check(region, kind, Some(1))?);
         let of = named::identity(shared.fd())?;
-        let name = Name { text, of, is_owned: AtomicBool::new(false) };
-        Ok(Self { shared: Arc::new(shared), name: Some(Arc::new(name)) })
+        let name = Name { text, of, is_owned: AtomicBool::new(false), memory: Arc::clone(&shared) };
+        Ok(Self { shared, name: Some(Arc::new(name)) })
     }
 
     /// Bytes in it.
@@ -92,7 +96,9 @@ impl Block {
 
     /// Leaves its name when this process gives it up.
     pub(super) fn persist(&self) -> Result<()> {
-        self.named_only()?.is_owned.store(false, Ordering::Relaxed);
+        let name = self.named_only()?;
+        name.is_owned.store(false, Ordering::Relaxed);
+        name.memory.disclaim();
         Ok(())
     }
 
@@ -127,9 +133,10 @@ pub(super) fn handle<E: serde::ser::Error>(shared: &Guarded) -> Result<Handle, E
 }
 
 impl Name {
-    fn publish(text: String, shared: &Guarded) -> Result<Self> {
-        let of = named::publish(shared.fd(), &text)?;
-        Ok(Self { text, of, is_owned: AtomicBool::new(true) })
+    fn publish(text: String, memory: &Arc<Guarded>) -> Result<Self> {
+        memory.claim(&text)?;
+        let of = named::publish(memory.fd(), &text)?;
+        Ok(Self { text, of, is_owned: AtomicBool::new(true), memory: Arc::clone(memory) })
     }
 
     fn unlink(&self) -> Result<()> {

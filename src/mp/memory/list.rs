@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Item;
 use super::block::{Block, Name, Naming};
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::sync::without_deadline;
 use crate::mp::{Error, Result};
 
@@ -96,7 +97,8 @@ impl SharedList {
     fn of(block: Block) -> Result<Self> {
         let places = {
             // A death is news for whoever uses the items; how they are laid out is not concerned.
-            let held = without_deadline(block.shared.lock(None)).unwrap_or_else(|died| died.into_inner());
+            let held =
+                without_deadline(block.shared.lock(None), || attempt(&block)).unwrap_or_else(|died| died.into_inner());
             read_layout(&held)
         };
         let places = places.ok_or_else(|| Error::codec("a shared list whose layout does not fit its size"))?;
@@ -127,7 +129,7 @@ impl SharedList {
     /// [`Error::Refused`] if there is none; [`Error::OwnerDied`]; [`Error::Codec`] if the memory is damaged.
     pub fn get(&self, index: usize) -> Result<Item> {
         let place = self.place(index)?;
-        let held = without_deadline(self.block.shared.lock(None))?;
+        let held = without_deadline(self.block.shared.lock(None), || attempt(&self.block))?;
         place.read(&held).ok_or_else(|| damaged(index))
     }
 
@@ -140,7 +142,7 @@ impl SharedList {
     pub fn set(&self, index: usize, item: impl Into<Item>) -> Result<()> {
         let place = self.place(index)?;
         let item = item.into();
-        let mut held = without_deadline(self.block.shared.lock(None))?;
+        let mut held = without_deadline(self.block.shared.lock(None), || attempt(&self.block))?;
         place.write(&mut held, &item)
     }
 
@@ -149,7 +151,7 @@ impl SharedList {
     /// # Errors
     /// [`Error::OwnerDied`]; [`Error::Codec`] if the memory is damaged.
     pub fn to_vec(&self) -> Result<Vec<Item>> {
-        let held = without_deadline(self.block.shared.lock(None))?;
+        let held = without_deadline(self.block.shared.lock(None), || attempt(&self.block))?;
         let items = self.places.iter().enumerate();
         items.map(|(index, place)| place.read(&held).ok_or_else(|| damaged(index))).collect()
     }
@@ -275,6 +277,10 @@ impl Place {
         let content = (length <= self.room).then(|| &bytes[self.start + 8..][..length])?;
         Item::from_bytes(word as u8, content)
     }
+}
+
+fn attempt(block: &Block) -> Attempt {
+    Attempt::new(Verb::Take, Kind::SharedList, block.shared.inode())
 }
 
 impl fmt::Debug for SharedList {

@@ -1,5 +1,6 @@
 //! Data that processes share: values, arrays, named memory and lists, each with its lock.
 
+mod abandoned;
 mod array;
 mod block;
 mod item;
@@ -11,6 +12,7 @@ mod typecode;
 mod unlocked;
 mod value;
 
+pub use abandoned::AbandonedMemory;
 pub use array::{Array, ArrayGuard};
 pub use item::Item;
 pub use list::SharedList;

@@ -27,6 +27,17 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 ///
 /// `bool` and `char` are not plain, because not every byte is one: use `u8` and `u32`, or
 /// [`Unlocked<bool>`](super::Unlocked).
+///
+/// ```compile_fail,E0277
+/// ipcpipe::mp::Value::new(String::new()); // where the text is means nothing to another process
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot lie in shared memory",
+    label = "not plain bytes",
+    note = "numbers, arrays of them and structs of them without padding can: derive `FromBytes`, `IntoBytes`, `Immutable` and `KnownLayout` of zerocopy 0.8, with `#[repr(C)]`",
+    note = "`bool` and `char` go as `u8` and `u32`, or into `Unlocked`; text and lists go into `SharedList`, a `Queue`, or an object of a `Manager`"
+)]
 pub trait Plain: FromBytes + IntoBytes + Immutable + KnownLayout + Send + 'static {}
 
+#[diagnostic::do_not_recommend]
 impl<T: FromBytes + IntoBytes + Immutable + KnownLayout + Send + 'static> Plain for T {}

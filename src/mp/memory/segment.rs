@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::block::{Block, Name, Naming};
 use super::{Array, Plain};
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::sync::{OwnerDied, TryLockError, with_deadline, without_deadline};
 use crate::mp::{Error, Result};
 use crate::sys::shared::{Held, deadline_in};
@@ -22,7 +23,8 @@ use crate::sys::shared::{Held, deadline_in};
 ///   made the block does that when its last handle is dropped, unless it said [`persist`](Self::persist). Who only opened
 ///   it never does so by itself.
 ///
-/// A process that is killed cannot unlink what it made; [`SharedMemory::open`] and [`unlink`](Self::unlink) remove that.
+/// A process that is killed cannot unlink what it made; [`AbandonedMemory`](super::AbandonedMemory) finds that, and `ipcpipe
+/// clean` removes it.
 /// Named memory is a file in /dev/shm that only this user may use. Nobody should truncate it: a touch of bytes that are
 /// gone ends a process with SIGBUS. Memory without a name is safe from that (F_SEAL_SHRINK of memfd_create(2)).
 ///
@@ -99,7 +101,7 @@ impl SharedMemory {
     }
 
     /// Leaves the name behind when the process that made the block gives it up, until somebody calls
-    /// [`unlink`](Self::unlink) or the machine is started anew.
+    /// [`unlink`](Self::unlink) or the machine is started anew. Whoever has it can say so, also when the maker is dead.
     ///
     /// # Errors
     /// [`Error::Refused`] if it has no name.
@@ -115,7 +117,7 @@ impl SharedMemory {
     /// # Panics
     /// When this thread holds it already, since it would wait for itself for ever.
     pub fn lock(&self) -> Result<BytesGuard<'_>, OwnerDied<BytesGuard<'_>>> {
-        without_deadline(self.0.shared.lock(None).map(BytesGuard))
+        without_deadline(self.0.shared.lock(None).map(BytesGuard), || self.attempt())
     }
 
     /// The same, but does not block.
@@ -123,7 +125,7 @@ impl SharedMemory {
     /// # Errors
     /// [`TryLockError::TimedOut`] if somebody holds the lock; [`TryLockError::OwnerDied`].
     pub fn try_lock(&self) -> Result<BytesGuard<'_>, TryLockError<BytesGuard<'_>>> {
-        with_deadline(self.0.shared.try_lock().map(BytesGuard))
+        with_deadline(self.0.shared.try_lock().map(BytesGuard), Duration::ZERO, || self.attempt())
     }
 
     /// The same, but blocks for `time` at most.
@@ -132,7 +134,7 @@ impl SharedMemory {
     /// [`TryLockError::TimedOut`] when the time is over; [`TryLockError::OwnerDied`].
     pub fn lock_timeout(&self, time: Duration) -> Result<BytesGuard<'_>, TryLockError<BytesGuard<'_>>> {
         let Some(deadline) = deadline_in(time) else { return Ok(self.lock()?) };
-        with_deadline(self.0.shared.lock(Some(deadline)).map(BytesGuard))
+        with_deadline(self.0.shared.lock(Some(deadline)).map(BytesGuard), time, || self.attempt())
     }
 
     /// A copy of a range of bytes, under the lock.
@@ -170,6 +172,10 @@ impl SharedMemory {
     /// What holds the name.
     pub(super) fn held_name(&self) -> Option<std::sync::Arc<Name>> {
         self.0.name.clone()
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt::new(Verb::Take, Kind::SharedMemory, self.0.shared.inode())
     }
 
     fn outside(&self, range: Range<usize>) -> Error {

@@ -24,9 +24,19 @@ mod sealed {
 }
 
 /// What one instruction of the processor can read and write: the integers up to 64 bits, and `bool`.
+#[diagnostic::on_unimplemented(
+    message = "one instruction of the processor cannot read and write `{Self}`",
+    label = "neither an integer of up to 64 bits nor `bool`",
+    note = "`Value::new` keeps it under a lock"
+)]
 pub trait Atomic: sealed::Word + PartialEq {}
 
 /// The integers among them.
+#[diagnostic::on_unimplemented(
+    message = "one instruction of the processor cannot count with `{Self}`",
+    label = "not an integer of up to 64 bits",
+    note = "`Value::new` keeps it under a lock, and `update` changes it there"
+)]
 pub trait Integer: Atomic {}
 
 macro_rules! integers {

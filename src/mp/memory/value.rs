@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::Plain;
 use crate::mp::Result;
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::handed::{Handed, by_descriptor};
 use crate::mp::sync::{OwnerDied, TryLockError, with_deadline, without_deadline};
 use crate::sys::shared::{Guarded, Held, Object, Shape, deadline_in};
@@ -65,7 +66,7 @@ impl<T: Plain> Value<T> {
     /// When this thread holds it already, since it would wait for itself for ever.
     #[inline(always)]
     pub fn lock(&self) -> Result<ValueGuard<'_, T>, OwnerDied<ValueGuard<'_, T>>> {
-        without_deadline(self.shared.lock(None).map(ValueGuard::new))
+        without_deadline(self.shared.lock(None).map(ValueGuard::new), || self.attempt())
     }
 
     /// The same, but does not block.
@@ -73,7 +74,7 @@ impl<T: Plain> Value<T> {
     /// # Errors
     /// [`TryLockError::TimedOut`] if somebody holds the lock; [`TryLockError::OwnerDied`].
     pub fn try_lock(&self) -> Result<ValueGuard<'_, T>, TryLockError<ValueGuard<'_, T>>> {
-        with_deadline(self.shared.try_lock().map(ValueGuard::new))
+        with_deadline(self.shared.try_lock().map(ValueGuard::new), Duration::ZERO, || self.attempt())
     }
 
     /// The same, but blocks for `time` at most.
@@ -82,7 +83,11 @@ impl<T: Plain> Value<T> {
     /// [`TryLockError::TimedOut`] when the time is over; [`TryLockError::OwnerDied`].
     pub fn lock_timeout(&self, time: Duration) -> Result<ValueGuard<'_, T>, TryLockError<ValueGuard<'_, T>>> {
         let Some(deadline) = deadline_in(time) else { return Ok(self.lock()?) };
-        with_deadline(self.shared.lock(Some(deadline)).map(ValueGuard::new))
+        with_deadline(self.shared.lock(Some(deadline)).map(ValueGuard::new), time, || self.attempt())
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt::new(Verb::Take, Kind::Value, self.shared.inode())
     }
 
     /// Replaces the value; blocks while somebody holds the lock.
@@ -251,7 +256,7 @@ mod tests {
                 assert_eq!(*guard, [7, 1]);
                 *guard = [0, 0];
             } else {
-                assert!(matches!(value.update(|it| it[0] = 0), Err(Error::OwnerDied)));
+                assert!(matches!(value.update(|it| it[0] = 0), Err(Error::OwnerDied(_))));
             }
             assert_eq!(value.get().unwrap(), if mend { [0, 0] } else { [7, 1] });
         }
@@ -280,7 +285,7 @@ mod tests {
             let seen = match guard {
                 Ok(guard) => *guard,
                 Err(TryLockError::OwnerDied(died)) => *died.into_inner(),
-                Err(TryLockError::TimedOut) => panic!("the lock of a killed holder stayed taken"),
+                Err(TryLockError::TimedOut(..)) => panic!("the lock of a killed holder stayed taken"),
             };
             assert!(seen > last);
             last = seen;

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::line::Line;
 use super::protocol::{Address, Bytes, Failure, New, Operation, Request};
 use super::server;
+use crate::mp::attempt::Attempt;
 use crate::mp::socket::Socket;
 use crate::mp::wire::{self, Message};
 use crate::mp::{Error, Result};
@@ -60,33 +62,34 @@ fn ask<R: DeserializeOwned>(address: Address, request: &Request<'_>) -> Result<R
     }
     let mut message = Message::default();
     wire::encode(request, &mut message.bytes)?;
-    let answer = exchange(address, &message)?;
-    read(&answer.bytes)
+    let tried = request.tried();
+    let answer = exchange(address, &message, tried.0)?;
+    read(&answer.bytes, tried)
 }
 
-fn read<R: DeserializeOwned>(answer: &[u8]) -> Result<R> {
+fn read<R: DeserializeOwned>(answer: &[u8], (attempt, time): (Attempt, Duration)) -> Result<R> {
     match answer.split_first() {
-        Some((0, rest)) => wire::decode(rest),
-        Some((1, rest)) => Err(wire::decode::<Failure>(rest)?.into()),
+        Some((0, rest)) => wire::decode(rest).map_err(|error| error.during(attempt)),
+        Some((1, rest)) => Err(wire::decode::<Failure>(rest)?.of(attempt, time)),
         _ => Err(Error::codec("an answer that is none")),
     }
 }
 
-fn exchange(address: Address, message: &Message) -> Result<Message> {
+fn exchange(address: Address, message: &Message, attempt: Attempt) -> Result<Message> {
     let mut line = match take(address) {
         Some(line) => line,
-        None => connect(address)?,
+        None => connect(address, attempt)?,
     };
     // After an error nobody knows whose the next answer is, so the connection ends.
-    let answer = line.exchange(message).map_err(gone)?;
+    let answer = line.exchange(message).map_err(|error| gone(error, attempt))?;
     give_back(address, line);
     Ok(answer)
 }
 
 /// A stream that ends, be it inside a message, is the end of the server.
-fn gone(error: Error) -> Error {
+fn gone(error: Error, attempt: Attempt) -> Error {
     match error {
-        Error::Closed | Error::Codec(_) => Error::ManagerGone,
+        Error::Closed(_) | Error::Codec(_) => Error::ManagerGone(attempt),
         error => error,
     }
 }
@@ -105,12 +108,12 @@ fn give_back(address: Address, line: Line) {
     let _ = CONNECTIONS.try_with(|connections| connections.borrow_mut().push((address, line)));
 }
 
-fn connect(address: Address) -> Result<Line> {
+fn connect(address: Address, attempt: Attempt) -> Result<Line> {
     forget_the_dead();
     let refused = |error| Error::from(crate::Error::os("cannot connect to", address, error));
     let stream = match address.socket().and_then(|address| UnixStream::connect_addr(&address)) {
         Ok(stream) => stream,
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Err(Error::ManagerGone),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => return Err(Error::ManagerGone(attempt)),
         Err(error) => return Err(refused(error)),
     };
     if peer_uid(&stream).map_err(refused)? != own_uid() {
@@ -118,7 +121,8 @@ fn connect(address: Address) -> Result<Line> {
     }
     let mut socket = Socket::from_fd(stream.into());
     // The server greets: it may be out of descriptors or threads.
-    read::<()>(&socket.receive().map_err(gone)?.bytes)?;
+    let greeting = socket.receive().map_err(|error| gone(error, attempt))?;
+    read::<()>(&greeting.bytes, (attempt, Duration::ZERO))?;
     Ok(Line::new(socket))
 }
 
@@ -170,6 +174,7 @@ impl Encodings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::protocol::QueueOperation;
     use super::*;
     use crate::mp::wire::Handle;
 
@@ -188,11 +193,12 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_none_is_an_error() {
-        assert!(matches!(read::<u8>(&[]), Err(Error::Codec(_))));
-        assert!(matches!(read::<u8>(&[2, 0]), Err(Error::Codec(_))));
-        assert!(matches!(read::<u8>(&[1, 99]), Err(Error::Codec(_))));
-        assert!(matches!(read::<u8>(&[0, 7, 7]), Err(Error::Codec(_))));
-        assert_eq!(read::<u8>(&[0, 7]).unwrap(), 7);
-        assert!(matches!(read::<u8>(&[1, 1]), Err(Error::TimedOut)));
+        let tried = Request::Use(3, Operation::Queue(QueueOperation::Get(Some(Duration::from_secs(2))))).tried();
+        let read = |answer: &[u8]| read::<u8>(answer, tried);
+        for answer in [&[][..], &[2, 0], &[1, 99], &[0, 7, 7]] {
+            assert!(matches!(read(answer), Err(Error::Codec(_))));
+        }
+        assert_eq!(read(&[0, 7]).unwrap(), 7);
+        assert_eq!(read(&[1, 1]).unwrap_err().to_string(), "cannot get from QueueProxy 3 within 2s: it is empty");
     }
 }

@@ -151,7 +151,7 @@ impl ConditionProxy {
         // An error says that the lock is not held, but to give it back twice does no harm, so the guard may do so.
         let (notified, has_died) = self.news.call::<(bool, bool)>(wait)?;
         std::mem::forget(guard);
-        held(LockProxyGuard::of(lock), has_died).map(|guard| (guard, notified))
+        held(LockProxyGuard::of(lock), &lock.remote, has_died).map(|guard| (guard, notified))
     }
 }
 

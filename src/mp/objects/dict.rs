@@ -48,6 +48,11 @@ proxy! {
 }
 
 /// A type of map with keys `K` and values `V`: [`HashMap`] or [`BTreeMap`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a map from `{K}` to `{V}`",
+    label = "the task changes a `{Self}`",
+    note = "the first argument of the task is `&mut HashMap<{K}, {V}>` or `&mut BTreeMap<{K}, {V}>`"
+)]
 pub trait Map<K, V>: sealed::Sealed {}
 
 impl<K: Eq + Hash, V, S> Map<K, V> for HashMap<K, V, S> {}

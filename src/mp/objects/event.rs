@@ -71,7 +71,7 @@ impl EventProxy {
     pub fn wait_timeout(&self, time: Duration) -> Result<bool> {
         match self.call::<()>(EventOperation::Wait(Some(time))) {
             Ok(()) => Ok(true),
-            Err(crate::mp::Error::TimedOut) => Ok(false),
+            Err(crate::mp::Error::TimedOut(..)) => Ok(false),
             Err(error) => Err(error),
         }
     }

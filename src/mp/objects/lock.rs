@@ -4,8 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use super::client::Remote;
 use super::protocol::{Limit, LockOperation, Operation};
 use super::proxy::proxy;
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::{Error, OwnerDied, Result};
 
 proxy! {
@@ -82,7 +84,7 @@ macro_rules! lock {
 
             fn take(&self, limit: Limit) -> Result<$guard<'_>, LockProxyError<$guard<'_>>> {
                 let has_died = self.remote.call(Operation::Lock(LockOperation::Lock(limit)))?;
-                held($guard { lock: self, stays: PhantomData }, has_died)
+                held($guard { lock: self, stays: PhantomData }, &self.remote, has_died)
             }
         }
 
@@ -115,8 +117,12 @@ impl<'a> LockProxyGuard<'a> {
 }
 
 /// The guard, with the news if there is some.
-pub(super) fn held<G>(guard: G, has_died: bool) -> Result<G, LockProxyError<G>> {
-    if has_died { Err(LockProxyError::OwnerDied(OwnerDied::new(guard))) } else { Ok(guard) }
+pub(super) fn held<G>(guard: G, lock: &Remote, has_died: bool) -> Result<G, LockProxyError<G>> {
+    if !has_died {
+        return Ok(guard);
+    }
+    let attempt = Attempt::new(Verb::Take, Kind::LockProxy, lock.object());
+    Err(LockProxyError::OwnerDied(OwnerDied::new(guard, attempt)))
 }
 
 /// Why there is no lock, or no ordinary one.
@@ -130,7 +136,7 @@ pub enum LockProxyError<G> {
 impl<G> fmt::Debug for LockProxyError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OwnerDied(_) => f.write_str("OwnerDied(..)"),
+            Self::OwnerDied(died) => died.fmt(f),
             Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
         }
     }
@@ -157,7 +163,7 @@ impl<G> From<Error> for LockProxyError<G> {
 impl<G> From<LockProxyError<G>> for Error {
     fn from(error: LockProxyError<G>) -> Self {
         match error {
-            LockProxyError::OwnerDied(_) => Self::OwnerDied,
+            LockProxyError::OwnerDied(died) => died.into(),
             LockProxyError::Failed(error) => error,
         }
     }

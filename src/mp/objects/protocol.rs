@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::{Error, Panic, Result, Worker};
 
 /// Where a server is found: a name that nobody guesses and that leaves no file.
@@ -131,6 +132,42 @@ pub(super) enum Operation<'a> {
     Condition(ConditionOperation),
     Event(EventOperation),
     Barrier(BarrierOperation),
+}
+
+impl Operation<'_> {
+    /// What is tried with the object of this number, and how long it may take.
+    fn tried(&self, object: u64) -> (Attempt, Duration) {
+        let (verb, kind, limit) = match self {
+            Self::Value(_) => (Verb::Use, Kind::ValueProxy, &None),
+            Self::List(_) => (Verb::Use, Kind::ListProxy, &None),
+            Self::Dict(_) => (Verb::Use, Kind::DictProxy, &None),
+            Self::Namespace(_) => (Verb::Use, Kind::NamespaceProxy, &None),
+            Self::Queue(QueueOperation::Put(_, limit)) => (Verb::Put, Kind::QueueProxy, limit),
+            Self::Queue(QueueOperation::Get(limit)) => (Verb::Get, Kind::QueueProxy, limit),
+            Self::Queue(_) => (Verb::Use, Kind::QueueProxy, &None),
+            Self::Lock(LockOperation::Lock(limit)) => (Verb::Take, Kind::LockProxy, limit),
+            Self::Lock(_) => (Verb::Use, Kind::LockProxy, &None),
+            Self::Semaphore(SemaphoreOperation::Acquire(limit)) => (Verb::Take, Kind::SemaphoreProxy, limit),
+            Self::Semaphore(_) => (Verb::Use, Kind::SemaphoreProxy, &None),
+            Self::Condition(ConditionOperation::Wait(limit)) => (Verb::Use, Kind::ConditionProxy, limit),
+            Self::Condition(_) => (Verb::Use, Kind::ConditionProxy, &None),
+            Self::Event(EventOperation::Wait(limit)) => (Verb::Use, Kind::EventProxy, limit),
+            Self::Event(_) => (Verb::Use, Kind::EventProxy, &None),
+            Self::Barrier(BarrierOperation::Wait(limit)) => (Verb::Meet, Kind::BarrierProxy, limit),
+            Self::Barrier(_) => (Verb::Use, Kind::BarrierProxy, &None),
+        };
+        (Attempt::new(verb, kind, object), limit.unwrap_or_default())
+    }
+}
+
+impl Request<'_> {
+    /// What it tries, and how long that may take.
+    pub(super) fn tried(&self) -> (Attempt, Duration) {
+        match self {
+            Self::Create(_) | Self::Remove(_) => (Attempt::with_some(Verb::Use, Kind::Manager), Duration::ZERO),
+            Self::Use(object, operation) => operation.tried(*object),
+        }
+    }
 }
 
 /// A task that changes a state, and the arguments that follow the state.
@@ -273,28 +310,29 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Panicked(worker, panic) => Self::Panicked(*worker, *panic),
-            Error::TimedOut => Self::TimedOut,
-            Error::Closed => Self::Closed,
-            Error::Full => Self::Full,
-            Error::Empty => Self::Empty,
-            Error::Broken => Self::Broken,
+            Error::TimedOut(..) => Self::TimedOut,
+            Error::Closed(_) => Self::Closed,
+            Error::Full(_) => Self::Full,
+            Error::Empty(_) => Self::Empty,
+            Error::Broken(_) => Self::Broken,
             Error::Codec(why) => Self::Codec(why),
             error => Self::Refused(error.to_string()),
         }
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Panicked(worker, panic) => Self::Panicked(Box::new(worker), Box::new(panic)),
-            Failure::TimedOut => Self::TimedOut,
-            Failure::Closed => Self::Closed,
-            Failure::Full => Self::Full,
-            Failure::Empty => Self::Empty,
-            Failure::Broken => Self::Broken,
-            Failure::Codec(why) => Self::Codec(why),
-            Failure::Refused(why) => Self::Refused(why),
+impl Failure {
+    /// The error of a client that tried this, and gave it so much time.
+    pub(super) fn of(self, attempt: Attempt, time: Duration) -> Error {
+        match self {
+            Self::Panicked(worker, panic) => Error::Panicked(Box::new(worker), Box::new(panic)),
+            Self::TimedOut => Error::TimedOut(attempt, time),
+            Self::Closed => Error::Closed(attempt),
+            Self::Full => Error::Full(attempt),
+            Self::Empty => Error::Empty(attempt),
+            Self::Broken => Error::Broken(attempt),
+            Self::Codec(why) => Error::Codec(why).during(attempt),
+            Self::Refused(why) => Error::Refused(format!("cannot {attempt}: {why}")),
         }
     }
 }

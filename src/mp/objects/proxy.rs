@@ -66,6 +66,11 @@ use super::client::Remote;
 pub(super) use proxy;
 
 /// A proxy of any kind: what [`Manager::remove`](super::Manager::remove) takes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not kept by a manager",
+    label = "no proxy",
+    note = "give a reference to what a method of `Manager` has returned: `manager.remove(&list)`"
+)]
 pub trait Proxy {
     /// Where its object is.
     #[doc(hidden)]

@@ -94,7 +94,6 @@ impl<T: Serialize + DeserializeOwned> QueueProxy<T> {
     }
 
     /// Takes item after item until the queue is closed and empty; blocks for each. An error is its last item.
-    #[must_use]
     pub fn iter(&self) -> QueueProxyIter<'_, T> {
         QueueProxyIter { queue: self, is_over: false }
     }
@@ -158,6 +157,7 @@ impl<T: Serialize + DeserializeOwned> QueueProxy<T> {
 
 /// Takes items until the queue is closed and empty; made by [`QueueProxy::iter`].
 #[derive(Debug)]
+#[must_use = "it takes nothing before it is asked"]
 pub struct QueueProxyIter<'a, T> {
     queue: &'a QueueProxy<T>,
     is_over: bool,
@@ -172,7 +172,7 @@ impl<T: Serialize + DeserializeOwned> Iterator for QueueProxyIter<'_, T> {
         }
         match self.queue.get() {
             Ok(item) => return Some(Ok(item)),
-            Err(crate::mp::Error::Closed) => self.is_over = true,
+            Err(crate::mp::Error::Closed(_)) => self.is_over = true,
             Err(error) => {
                 self.is_over = true;
                 return Some(Err(error));

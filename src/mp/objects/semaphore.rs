@@ -59,7 +59,7 @@ impl SemaphoreProxy {
         let limit: Limit = Some(time);
         match self.call::<()>(SemaphoreOperation::Acquire(limit)) {
             Ok(()) => Ok(Some(PermitProxy::new(self))),
-            Err(crate::mp::Error::TimedOut) => Ok(None),
+            Err(crate::mp::Error::TimedOut(..)) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -46,15 +46,15 @@ fn b11_poll_waits_no_longer_than_told() {
     assert!(!receiver.poll(Some(Duration::ZERO)).unwrap());
     assert!(!receiver.poll(Some(Duration::from_millis(20))).unwrap());
     assert!(before.elapsed() >= Duration::from_millis(20));
-    assert!(matches!(receiver.recv_timeout(Duration::from_millis(20)), Err(Error::TimedOut)));
-    assert!(matches!(receiver.try_recv(), Err(Error::Empty)));
+    assert!(matches!(receiver.recv_timeout(Duration::from_millis(20)), Err(Error::TimedOut(..))));
+    assert!(matches!(receiver.try_recv(), Err(Error::Empty(..))));
     let other = thread::spawn(move || sender.send(&"late".to_owned()));
     assert!(receiver.poll(Some(Duration::MAX)).unwrap(), "longer than the clock goes is for ever");
     assert!(receiver.poll(Some(Duration::ZERO)).unwrap(), "it stays there");
     assert_eq!(receiver.try_recv().unwrap(), "late");
     other.join().unwrap().unwrap();
     assert!(receiver.poll(None).unwrap(), "the end is an answer too");
-    assert!(matches!(receiver.recv_timeout(Duration::MAX), Err(Error::Closed)));
+    assert!(matches!(receiver.recv_timeout(Duration::MAX), Err(Error::Closed(..))));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn b12_the_end_is_seen_when_all_writers_are_gone() {
         let mut sender: Sender<u32> = take_over(&mut socket);
         sender.send(&1).unwrap();
         // Until the test says so, the sender stays.
-        assert!(matches!(socket.receive(), Err(Error::Closed)));
+        assert!(matches!(socket.receive(), Err(Error::Closed(..))));
         return;
     }
     let (mut child, mut socket) = peer("mp::pipe::tests::b12_the_end_is_seen_when_all_writers_are_gone");
@@ -73,7 +73,7 @@ fn b12_the_end_is_seen_when_all_writers_are_gone() {
     sender.send(&2).unwrap();
     drop(sender);
     assert_eq!(receiver.recv().unwrap(), 2);
-    assert!(matches!(receiver.try_recv(), Err(Error::Empty)), "the other process has its own");
+    assert!(matches!(receiver.try_recv(), Err(Error::Empty(..))), "the other process has its own");
     drop(socket);
     assert!(receiver.iter().next().is_none());
     assert!(child.wait().unwrap().success());
@@ -93,8 +93,8 @@ fn b12_a_killed_process_ends_both_directions() {
     drop(theirs);
     assert_eq!(ours.recv().unwrap(), 7);
     child.kill().unwrap();
-    assert!(matches!(ours.recv(), Err(Error::Closed)));
-    eventually(|| matches!(ours.send(&1), Err(Error::Closed)));
+    assert!(matches!(ours.recv(), Err(Error::Closed(..))));
+    eventually(|| matches!(ours.send(&1), Err(Error::Closed(..))));
     child.wait().unwrap();
 }
 
@@ -103,7 +103,7 @@ fn b11_the_halves_are_independent() {
     let (ours, mut theirs) = pipe::<u8, u8>().unwrap();
     let (sender, receiver) = ours.split();
     drop(sender);
-    assert!(matches!(theirs.recv(), Err(Error::Closed)));
+    assert!(matches!(theirs.recv(), Err(Error::Closed(..))));
     theirs.send(&5).unwrap();
     let (mut again, receiver) = (theirs, receiver.into_iter());
     again.send(&6).unwrap();
@@ -111,7 +111,7 @@ fn b11_the_halves_are_independent() {
     assert_eq!(receiver.map(Result::unwrap).collect::<Vec<_>>(), [5, 6]);
     let (mut sender, receiver) = channel::<u8>().unwrap();
     drop(receiver);
-    assert!(matches!(sender.send(&1), Err(Error::Closed)));
+    assert!(matches!(sender.send(&1), Err(Error::Closed(..))));
 }
 
 #[test]

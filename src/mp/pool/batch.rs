@@ -161,7 +161,11 @@ impl<R: DeserializeOwned> Job<R> {
     /// # Errors
     /// [`Error::TimedOut`], while the job goes on, and those of [`get`](Self::get).
     pub fn get_timeout(&self, timeout: Duration) -> Result<R> {
-        if self.wait(Some(timeout)) { self.0.result(0) } else { Err(Error::TimedOut) }
+        if self.wait(Some(timeout)) {
+            self.0.result(0)
+        } else {
+            Err(Error::job_late(timeout).of_batch(self.id(), None))
+        }
     }
 }
 

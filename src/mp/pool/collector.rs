@@ -167,7 +167,7 @@ impl Shared {
         let mut done = Vec::new();
         let mut state = self.lock();
         for number in state.cancel(jobs, &mut done) {
-            state.bury(number, Some(Error::Cancelled), &mut done);
+            state.bury(number, Some(Error::job_cancelled()), &mut done);
         }
         drop(state);
         self.tell(&done);
@@ -226,9 +226,9 @@ impl Collector {
             let numbers: Vec<u64> = state.crew.iter().map(|it| it.number).collect();
             state.crew.iter().for_each(Member::kill);
             for number in numbers {
-                state.bury(number, Some(Error::Cancelled), &mut done);
+                state.bury(number, Some(Error::job_cancelled()), &mut done);
             }
-            state.fail_all(&Error::Cancelled, &mut done);
+            state.fail_all(&Error::job_cancelled(), &mut done);
         }
         let is_over = state.is_over() && state.crew.is_empty();
         drop(state);
@@ -299,8 +299,9 @@ impl Collector {
         for (it, _) in watched.iter().zip(ready).filter(|(_, is_ready)| **is_ready) {
             state.listen(it.number, done);
         }
+        let timeout = state.options.timeout.unwrap_or_default();
         for number in state.late(now) {
-            state.bury(number, Some(Error::TimedOut), done);
+            state.bury(number, Some(Error::job_late(timeout)), done);
         }
         state.feed();
     }

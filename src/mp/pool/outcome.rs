@@ -9,6 +9,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::mp::attempt::{self, Attempt, Verb};
 use crate::mp::pool::protocol::{self, Kind};
 use crate::mp::wire::{self, Message};
 use crate::mp::{Error, Result, Worker};
@@ -149,10 +150,15 @@ impl Jobs {
         Ok(delivered)
     }
 
+    /// The error with the names of the batch and the job in it.
+    fn named(&self, error: Error, job: usize) -> Error {
+        error.of_batch(self.id, (self.len() > 1).then_some(job))
+    }
+
     /// Notes that a job failed; true if it is to be tried again.
     pub(super) fn fail(&self, job: usize, error: Error, retries: u32) -> bool {
         let mut outcomes = self.lock();
-        let again = outcomes.fail(job, error, retries);
+        let again = outcomes.fail(job, self.named(error, job), retries);
         self.tell(outcomes);
         again
     }
@@ -179,7 +185,7 @@ impl Jobs {
     pub(super) fn read<R: DeserializeOwned>(&self, job: usize) -> Result<R> {
         let (message, start) = {
             let outcomes = self.lock();
-            let (message, start) = outcomes.place(job)?;
+            let (message, start) = outcomes.place(job).map_err(|error| self.named(error, job))?;
             (Arc::clone(message), start)
         };
         decode(&message, start)
@@ -220,7 +226,7 @@ impl Outcomes {
     /// In which message the result of a job is, and where.
     fn place(&self, job: usize) -> Result<(&Arc<Message>, usize)> {
         match &self.of[job] {
-            Outcome::Awaited => Err(Error::Empty),
+            Outcome::Awaited => Err(Error::Empty(Attempt::with_some(Verb::Get, attempt::Kind::Job))),
             Outcome::Failed(error) => Err((**error).clone()),
             Outcome::Returned(parcel, start) => Ok((&self.parcels[*parcel as usize], *start as usize)),
         }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::pool::control::Departure;
 use crate::mp::pool::crew::{Flight, Member, Span};
 use crate::mp::pool::outcome::Jobs;
@@ -98,7 +99,7 @@ impl State {
 
     pub(super) fn add(&mut self, jobs: &Arc<Jobs>) -> Result<()> {
         if self.is_closed || self.is_stopped {
-            return Err(Error::Closed);
+            return Err(Error::Closed(Attempt::with_some(Verb::Put, Kind::Pool)));
         }
         if jobs.len() > 0 {
             self.waiting_jobs += jobs.len();
@@ -135,7 +136,7 @@ impl State {
     /// Has a job wait again, before all others; those that were taken from the queue together come back last one first.
     fn put_back(&mut self, jobs: &Arc<Jobs>, job: usize, done: &mut Vec<Done>) {
         if jobs.lock().is_cancelled {
-            jobs.fail(job, Error::Cancelled, 0);
+            jobs.fail(job, Error::job_cancelled(), 0);
             return done.push((Arc::clone(jobs), job..job + 1, None));
         }
         self.waiting_jobs += 1;
@@ -276,7 +277,7 @@ impl State {
         self.waiting = stay;
         for job in called_off.iter().flat_map(|span| span.next..span.end) {
             self.waiting_jobs -= 1;
-            jobs.fail(job, Error::Cancelled, 0);
+            jobs.fail(job, Error::job_cancelled(), 0);
             done.push((Arc::clone(jobs), job..job + 1, None));
         }
         let is_at_it = |member: &&Member| member.flights.front().is_some_and(|it| Arc::ptr_eq(&it.jobs, jobs));

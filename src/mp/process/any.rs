@@ -14,14 +14,14 @@ pub fn wait_any<'a, R: 'a>(
     let mut processes: Vec<_> = processes.into_iter().collect();
     let deadline = timeout.and_then(wait::deadline_in);
     loop {
-        if let Some(place) = processes.iter_mut().position(|it| !it.is_alive()) {
+        if let Some(place) = processes.iter().position(|it| !it.is_alive()) {
             return Some(place);
         }
         let is_late = timeout.is_some() && deadline.is_some_and(|at| at <= Instant::now());
         if is_late || processes.is_empty() {
             return None;
         }
-        let fds: Vec<_> = processes.iter().flat_map(|it| it.news()).collect();
+        let fds: Vec<_> = processes.iter_mut().flat_map(|it| it.news()).collect();
         wait::wait_many(&fds, deadline).ok()?;
     }
 }

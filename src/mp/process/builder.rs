@@ -3,12 +3,13 @@
 use std::ffi::{OsStr, OsString};
 use std::marker::PhantomData;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use serde::Serialize;
 
 use crate::mp::process::children::Listed;
 use crate::mp::process::start::{MARK, Start, expect_init};
-use crate::mp::process::{Process, Progress, current};
+use crate::mp::process::{Process, Progress, Said, current};
 use crate::mp::socket::Socket;
 use crate::mp::task::Task;
 use crate::mp::{Result, Worker, wire};
@@ -103,8 +104,7 @@ impl<A: Serialize, R> ProcessBuilder<A, R> {
             worker,
             is_daemon,
             child,
-            control,
-            answer: Progress::Awaited,
+            said: Mutex::new(Said { control, answer: Progress::Awaited }),
             _listed: listed,
             result: PhantomData,
         })

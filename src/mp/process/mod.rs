@@ -8,11 +8,13 @@ mod start;
 
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::socket::Socket;
 use crate::mp::task::{Args, Task};
 use crate::mp::wire::{self, Message};
@@ -61,10 +63,16 @@ pub struct Process<R> {
     worker: Worker,
     is_daemon: bool,
     child: Child,
-    control: Socket,
-    answer: Progress,
+    said: Mutex<Said>,
     _listed: Listed,
     result: PhantomData<fn() -> R>,
+}
+
+/// What a child says, and to whom it says it.
+#[derive(Debug)]
+struct Said {
+    control: Socket,
+    answer: Progress,
 }
 
 /// How far the answer of a child is.
@@ -122,9 +130,11 @@ impl<R> Process<R> {
         self.is_daemon
     }
 
-    /// True until it has ended. It never blocks.
-    pub fn is_alive(&mut self) -> bool {
-        !self.wait(Some(Duration::ZERO))
+    /// True until it has ended. It never blocks. What has come of the result is taken in, so a loop of this question is
+    /// a way to wait.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.ended().is_none()
     }
 
     /// Waits until the process has ended, at most `timeout` long (None: for ever); true if it has. The result stays for
@@ -137,45 +147,45 @@ impl<R> Process<R> {
                 return false;
             }
             if ready.get(1).is_some_and(|said| said.any()) {
-                self.hear();
+                self.said().hear();
             }
         }
         // What was said before the end is still to be read.
-        while matches!(self.answer, Progress::Awaited) && self.hear() {}
+        self.said().hear();
         true
     }
 
+    fn said(&mut self) -> &mut Said {
+        self.said.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is readable when there is news of the process: its end, and its answer.
-    fn news(&self) -> Vec<(BorrowedFd<'_>, Interest)> {
+    fn news(&mut self) -> Vec<(BorrowedFd<'_>, Interest)> {
         let mut fds = vec![(self.child.as_fd(), Interest::Read)];
-        if matches!(self.answer, Progress::Awaited) {
-            fds.push((self.control.as_fd(), Interest::Read));
+        let said = self.said.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if matches!(said.answer, Progress::Awaited) {
+            fds.push((said.control.as_fd(), Interest::Read));
         }
         fds
     }
 
-    /// Takes in what has come; false if there is nothing just now.
-    fn hear(&mut self) -> bool {
-        match self.control.try_receive() {
-            Ok(None) => return false,
-            Ok(Some(message)) => self.answer = Progress::Here(message),
-            Err(_) => self.answer = Progress::Missing,
-        }
-        true
-    }
-
     /// How it ended and what it used; None while it runs. A process that has ended is found out without blocking.
-    pub fn ended(&mut self) -> Option<Ended> {
-        self.wait(Some(Duration::ZERO)).then(|| self.child.try_reap()).flatten()
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        let ended = self.child.try_reap();
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).hear();
+        ended
     }
 
     /// What the process has used: CPU time and memory. None while it runs.
-    pub fn usage(&mut self) -> Option<Usage> {
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
         self.ended().map(|ended| ended.usage)
     }
 
     /// How it ended: exit status or signal. None while it runs.
-    pub fn status(&mut self) -> Option<Status> {
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
         self.ended().map(|ended| ended.status)
     }
 
@@ -238,7 +248,7 @@ impl<R: DeserializeOwned> Process<R> {
     /// # use ipcpipe::{mp::{Error, Process}, task};
     /// # fn work() {}
     /// let mut process = Process::spawn(task!(work), ())?;
-    /// if let Err(Error::TimedOut) = process.join_timeout(Duration::from_secs(2)) {
+    /// if let Err(Error::TimedOut(..)) = process.join_timeout(Duration::from_secs(2)) {
     ///     process.terminate(Duration::from_secs(1));
     /// }
     /// # Ok::<(), Error>(())
@@ -247,13 +257,17 @@ impl<R: DeserializeOwned> Process<R> {
     /// # Errors
     /// [`Error::TimedOut`], and those of [`join`](Self::join).
     pub fn join_timeout(&mut self, timeout: Duration) -> Result<R> {
-        if self.wait(Some(timeout)) { self.take() } else { Err(Error::TimedOut) }
+        if self.wait(Some(timeout)) { self.take() } else { Err(Error::TimedOut(self.attempt(), timeout)) }
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt::new(Verb::Join, Kind::Process, self.pid().into())
     }
 
     fn take(&mut self) -> Result<R> {
-        match std::mem::replace(&mut self.answer, Progress::Taken) {
+        match std::mem::replace(&mut self.said().answer, Progress::Taken) {
             Progress::Here(message) => self.read(message),
-            Progress::Taken => Err(Error::Empty),
+            Progress::Taken => Err(Error::Empty(self.attempt())),
             Progress::Awaited | Progress::Missing => Err(self.failure()),
         }
     }
@@ -276,6 +290,19 @@ impl<R: DeserializeOwned> Process<R> {
             Some(Status::Killed(signal)) => Error::Signalled(Box::new(self.worker.clone()), signal),
             Some(Status::Exited(status)) => Error::Exited(Box::new(self.worker.clone()), status),
             Some(Status::Lost) | None => Error::Exited(Box::new(self.worker.clone()), -1),
+        }
+    }
+}
+
+impl Said {
+    /// Takes in what has come, without waiting.
+    fn hear(&mut self) {
+        while matches!(self.answer, Progress::Awaited) {
+            match self.control.try_receive() {
+                Ok(None) => return,
+                Ok(Some(message)) => self.answer = Progress::Here(message),
+                Err(_) => self.answer = Progress::Missing,
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::mp::attempt::Attempt;
 use crate::mp::{Result, wire};
 
 /// What a thread keeps for its next item; a larger buffer is given back.
@@ -32,9 +33,13 @@ fn with_buffer<R>(use_it: impl FnOnce(&mut Vec<u8>) -> R) -> R {
 /// # Errors
 /// [`Error::Codec`](crate::mp::Error::Codec), and those of `put`.
 #[inline]
-pub(super) fn encoded<T: Serialize + ?Sized>(item: &T, put: impl FnOnce(&[u8]) -> Result<()>) -> Result<()> {
+pub(super) fn encoded<T: Serialize + ?Sized>(
+    item: &T,
+    attempt: impl FnOnce() -> Attempt,
+    put: impl FnOnce(&[u8]) -> Result<()>,
+) -> Result<()> {
     with_buffer(|buffer| {
-        wire::encode(item, buffer)?;
+        wire::encode(item, buffer).map_err(|error| error.during(attempt()))?;
         put(buffer)
     })
 }
@@ -44,10 +49,13 @@ pub(super) fn encoded<T: Serialize + ?Sized>(item: &T, put: impl FnOnce(&[u8]) -
 /// # Errors
 /// [`Error::Codec`](crate::mp::Error::Codec), and those of `get`.
 #[inline]
-pub(super) fn decoded<T: DeserializeOwned>(get: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<T> {
+pub(super) fn decoded<T: DeserializeOwned>(
+    attempt: impl FnOnce() -> Attempt,
+    get: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+) -> Result<T> {
     with_buffer(|buffer| {
         get(buffer)?;
-        wire::decode(buffer)
+        wire::decode(buffer).map_err(|error| error.during(attempt()))
     })
 }
 

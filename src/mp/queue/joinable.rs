@@ -13,7 +13,8 @@ use super::codec::{self, encoded};
 use super::item::{Hold, QueueItem};
 use super::ledger::Ledger;
 use super::table::Taken;
-use super::{DEFAULT, timed_out, unless_closed};
+use super::{DEFAULT, unless_closed};
+use crate::mp::attempt::Verb;
 use crate::mp::{Result, wire};
 use crate::sys::shared::deadline_in;
 
@@ -177,14 +178,14 @@ impl<T> JoinableQueue<T> {
     ///
     /// let queue = JoinableQueue::new()?;
     /// queue.put(&1)?;
-    /// assert!(matches!(queue.join_timeout(Duration::from_millis(5)), Err(Error::TimedOut)));
+    /// assert!(matches!(queue.join_timeout(Duration::from_millis(5)), Err(Error::TimedOut(..))));
     /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::TimedOut`](crate::mp::Error::TimedOut).
     pub fn join_timeout(&self, time: Duration) -> Result<()> {
-        self.ledger.join(deadline_in(time))
+        self.ledger.join(deadline_in(time)).map_err(|error| error.within(time))
     }
 
     /// Ends it for all: nothing can be put any more, and who gets hears so once there is nothing left to get. Blocks only while
@@ -193,7 +194,7 @@ impl<T> JoinableQueue<T> {
     /// ```
     /// let queue = ipcpipe::mp::JoinableQueue::<u8>::new()?;
     /// queue.close();
-    /// assert!(matches!(queue.get(), Err(ipcpipe::mp::Error::Closed)));
+    /// assert!(matches!(queue.get(), Err(ipcpipe::mp::Error::Closed(..))));
     /// # Ok::<(), ipcpipe::mp::Error>(())
     /// ```
     pub fn close(&self) {
@@ -225,7 +226,7 @@ impl<T: Serialize> JoinableQueue<T> {
     /// # Errors
     /// As [`Queue::put`](crate::mp::Queue::put).
     pub fn put(&self, item: &T) -> Result<()> {
-        encoded(item, |bytes| self.ledger.put(bytes, None))
+        encoded(item, || self.ledger.attempt(Verb::Put), |bytes| self.ledger.put(bytes, None))
     }
 
     /// The same, but does not wait for room, and 100 ms at most for a turn.
@@ -233,14 +234,14 @@ impl<T: Serialize> JoinableQueue<T> {
     /// ```
     /// let queue = ipcpipe::mp::JoinableQueue::bounded(1)?;
     /// queue.try_put(&1)?;
-    /// assert!(matches!(queue.try_put(&2), Err(ipcpipe::mp::Error::Full)));
+    /// assert!(matches!(queue.try_put(&2), Err(ipcpipe::mp::Error::Full(..))));
     /// # Ok::<(), ipcpipe::mp::Error>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::Full`](crate::mp::Error::Full); as [`put`](Self::put).
     pub fn try_put(&self, item: &T) -> Result<()> {
-        encoded(item, |bytes| self.ledger.put_now(bytes))
+        encoded(item, || self.ledger.attempt(Verb::Put), |bytes| self.ledger.put_now(bytes))
     }
 
     /// The same, but blocks for `time` at most.
@@ -254,7 +255,11 @@ impl<T: Serialize> JoinableQueue<T> {
     /// # Errors
     /// [`Error::TimedOut`](crate::mp::Error::TimedOut) when the time is over; as [`put`](Self::put).
     pub fn put_timeout(&self, item: &T, time: Duration) -> Result<()> {
-        encoded(item, |bytes| self.ledger.put(bytes, deadline_in(time)).map_err(timed_out))
+        encoded(
+            item,
+            || self.ledger.attempt(Verb::Put),
+            |bytes| self.ledger.put(bytes, deadline_in(time)).map_err(|error| error.within(time)),
+        )
     }
 }
 
@@ -284,7 +289,7 @@ impl<T: DeserializeOwned> JoinableQueue<T> {
     ///
     /// ```
     /// let queue = ipcpipe::mp::JoinableQueue::<u8>::new()?;
-    /// assert!(matches!(queue.try_get(), Err(ipcpipe::mp::Error::Empty)));
+    /// assert!(matches!(queue.try_get(), Err(ipcpipe::mp::Error::Empty(..))));
     /// # Ok::<(), ipcpipe::mp::Error>(())
     /// ```
     ///
@@ -299,19 +304,20 @@ impl<T: DeserializeOwned> JoinableQueue<T> {
     /// ```
     /// let queue = ipcpipe::mp::JoinableQueue::<u8>::new()?;
     /// let got = queue.get_timeout(std::time::Duration::from_millis(5));
-    /// assert!(matches!(got, Err(ipcpipe::mp::Error::TimedOut)));
+    /// assert!(matches!(got, Err(ipcpipe::mp::Error::TimedOut(..))));
     /// # Ok::<(), ipcpipe::mp::Error>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::TimedOut`](crate::mp::Error::TimedOut) when the time is over; as [`get`](Self::get).
     pub fn get_timeout(&self, time: Duration) -> Result<QueueItem<T>> {
-        self.item(self.ledger.get(deadline_in(time)).map_err(timed_out)?)
+        self.item(self.ledger.get(deadline_in(time)).map_err(|error| error.within(time))?)
     }
 
     fn item(&self, taken: Taken) -> Result<QueueItem<T>> {
         let hold = Hold::new(&self.ledger, &taken);
-        Ok(QueueItem::new(wire::decode(&taken.bytes)?, taken.deliveries, hold))
+        let item = wire::decode(&taken.bytes).map_err(|error| error.during(self.ledger.attempt(Verb::Get)))?;
+        Ok(QueueItem::new(item, taken.deliveries, hold))
     }
 
     /// Takes items until the queue is closed and nothing is left; blocks for each of them.
@@ -334,6 +340,7 @@ impl<T: DeserializeOwned> JoinableQueue<T> {
 
 /// The items of a [`JoinableQueue`] until it is closed; see [`JoinableQueue::iter`].
 #[derive(Debug)]
+#[must_use = "it takes nothing before it is asked"]
 pub struct JoinableIter<'a, T>(&'a JoinableQueue<T>);
 
 impl<T: DeserializeOwned> Iterator for JoinableIter<'_, T> {
@@ -364,7 +371,11 @@ impl<T> Clone for JoinableQueue<T> {
 impl<T> fmt::Debug for JoinableQueue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("JoinableQueue");
-        shown.field("len", &self.len()).field("unfinished", &self.unfinished()).field("capacity", &self.capacity());
+        shown
+            .field("number", &self.ledger.inode())
+            .field("len", &self.len())
+            .field("unfinished", &self.unfinished())
+            .field("capacity", &self.capacity());
         shown.field("is_closed", &self.is_closed()).finish()
     }
 }

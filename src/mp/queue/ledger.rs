@@ -11,10 +11,11 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::bell::Bell;
 use super::table::{PLACE, PLACES, Table, Taken, Ticket};
+use crate::mp::attempt::{self, Attempt, Verb};
 use crate::mp::holder::Holder;
 use crate::mp::{Error, Result};
 use crate::sys::clock::now_ns;
@@ -97,6 +98,24 @@ impl Ledger {
         }
     }
 
+    /// The number by which errors and people know it.
+    pub(super) fn inode(&self) -> u64 {
+        self.region.inode()
+    }
+
+    /// What is tried with it, for an error.
+    pub(super) fn attempt(&self, verb: Verb) -> Attempt {
+        Attempt::new(verb, attempt::Kind::JoinableQueue, self.inode())
+    }
+
+    fn full(&self) -> Error {
+        Error::Full(self.attempt(Verb::Put))
+    }
+
+    fn empty(&self) -> Error {
+        Error::Empty(self.attempt(Verb::Get))
+    }
+
     pub(super) fn capacity(&self) -> usize {
         self.capacity as usize
     }
@@ -136,7 +155,7 @@ impl Ledger {
         let mut sleeper = self.bell(NOT_FULL).sleeper();
         loop {
             match self.try_put(bytes, deadline) {
-                Err(Error::Full) if !is_over(deadline) => {}
+                Err(Error::Full(_)) if !is_over(deadline) => {}
                 done => {
                     sleeper.passes_on(|| self.has_room());
                     return done;
@@ -147,12 +166,12 @@ impl Ledger {
     }
 
     fn try_put(&self, bytes: &[u8], deadline: Option<Instant>) -> Result<()> {
-        let (table, guard) = self.turn(deadline).ok_or(Error::Full)?;
+        let (table, guard) = self.turn(deadline).ok_or_else(|| self.full())?;
         if self.is_closed() {
-            return Err(Error::Closed);
+            return Err(Error::Closed(self.attempt(Verb::Put)));
         }
         if !self.has_room() {
-            return Err(Error::Full);
+            return Err(self.full());
         }
         table.put(bytes)?;
         drop(guard);
@@ -170,7 +189,7 @@ impl Ledger {
         let mut sleeper = self.bell(NOT_EMPTY).sleeper();
         loop {
             match self.try_get(deadline) {
-                Err(Error::Empty) if !is_over(deadline) => {}
+                Err(Error::Empty(_)) if !is_over(deadline) => {}
                 done => {
                     sleeper.passes_on(|| self.len() > 0);
                     return done;
@@ -182,13 +201,13 @@ impl Ledger {
 
     fn try_get(&self, deadline: Option<Instant>) -> Result<Taken> {
         match self.take(deadline) {
-            Err(Error::Empty) if self.unfinished() > 0 && self.redeliver(deadline) => self.take(deadline),
+            Err(Error::Empty(_)) if self.unfinished() > 0 && self.redeliver(deadline) => self.take(deadline),
             done => done,
         }
     }
 
     fn take(&self, deadline: Option<Instant>) -> Result<Taken> {
-        let (table, guard) = self.turn(deadline).ok_or(Error::Empty)?;
+        let (table, guard) = self.turn(deadline).ok_or_else(|| self.empty())?;
         // Before the look, because nothing is put once it is closed.
         let is_closed = self.is_closed();
         match table.take(Holder::this())? {
@@ -197,8 +216,8 @@ impl Ledger {
                 self.bell(NOT_FULL).ring();
                 Ok(taken)
             }
-            None if is_closed && self.is_the_end(table) => Err(Error::Closed),
-            None => Err(Error::Empty),
+            None if is_closed && self.is_the_end(table) => Err(Error::Closed(self.attempt(Verb::Get))),
+            None => Err(self.empty()),
         }
     }
 
@@ -236,7 +255,7 @@ impl Ledger {
         let mut sleeper = self.bell(ALL_DONE).sleeper();
         while self.unfinished() != 0 {
             if is_over(deadline) {
-                return Err(Error::TimedOut);
+                return Err(Error::TimedOut(self.attempt(Verb::Join), Duration::ZERO));
             }
             self.redeliver(deadline);
             sleeper.wait(deadline, || self.unfinished() == 0);

@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::mp::attempt::Verb;
 use crate::mp::{Error, Result};
 use crate::sys::shared::deadline_in;
 
@@ -34,10 +35,11 @@ use ring::Ring;
 /// A clone is another handle of the same queue, and so is what another process gets that is given one. Items come out in the
 /// order in which they were put. Dropping a handle closes nothing; [`close`](Self::close) does.
 ///
-/// An item is whatever serde can turn into bytes and back without names (as in postcard): what `deserialize_any` needs, a
-/// `serde_json::Value` or an untagged enum, goes as text in a field. Items of up to 248 bytes lie in the memory that the queue
-/// takes from the beginning, 256 bytes for each of its places; longer ones, of any length, take theirs while they wait. An item
-/// cannot hold a queue, or anything else with a descriptor.
+/// An item is whatever serde can turn into bytes and back without names (as in postcard): what `deserialize_any` needs,
+/// a `serde_json::Value` or an untagged enum, cannot go; [`Any`](crate::mp::Any) can, and is made of a `Value` and
+/// turned into one. Items of up to 248 bytes lie in the memory that the queue takes from the beginning, 256 bytes for
+/// each of its places; longer ones, of any length, take theirs while they wait. An item cannot hold a queue, or
+/// anything else with a descriptor.
 ///
 /// A process that is killed in the middle of a put or a get leaves the queue as it was, or has put or got the item. What it
 /// got and had not worked off is lost with it: see [`JoinableQueue`].
@@ -163,7 +165,7 @@ impl<T> Queue<T> {
     /// queue.close();
     /// assert!(queue.put(&2).is_err());
     /// assert_eq!(queue.get()?, 1);
-    /// assert!(matches!(queue.get(), Err(ipcpipe::mp::Error::Closed)));
+    /// assert!(matches!(queue.get(), Err(ipcpipe::mp::Error::Closed(..))));
     /// # Ok::<(), ipcpipe::mp::Error>(())
     /// ```
     pub fn close(&self) {
@@ -198,7 +200,7 @@ impl<T: Serialize> Queue<T> {
     /// there is no memory for it.
     #[inline]
     pub fn put(&self, item: &T) -> Result<()> {
-        encoded(item, |bytes| self.ring.put(bytes, None))
+        encoded(item, || self.ring.attempt(Verb::Put), |bytes| self.ring.put(bytes, None))
     }
 
     /// The same, but does not wait for room, and 100 ms at most for a turn.
@@ -208,14 +210,14 @@ impl<T: Serialize> Queue<T> {
     ///
     /// let queue = Queue::bounded(1)?;
     /// queue.try_put(&1)?;
-    /// assert!(matches!(queue.try_put(&2), Err(Error::Full)));
+    /// assert!(matches!(queue.try_put(&2), Err(Error::Full(..))));
     /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::Full`]; as [`put`](Self::put).
     pub fn try_put(&self, item: &T) -> Result<()> {
-        encoded(item, |bytes| self.ring.put_now(bytes))
+        encoded(item, || self.ring.attempt(Verb::Put), |bytes| self.ring.put_now(bytes))
     }
 
     /// The same, but blocks for `time` at most.
@@ -226,14 +228,18 @@ impl<T: Serialize> Queue<T> {
     ///
     /// let queue = Queue::bounded(1)?;
     /// queue.put_timeout(&1, Duration::from_secs(1))?;
-    /// assert!(matches!(queue.put_timeout(&2, Duration::from_millis(5)), Err(Error::TimedOut)));
+    /// assert!(matches!(queue.put_timeout(&2, Duration::from_millis(5)), Err(Error::TimedOut(..))));
     /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::TimedOut`] when the time is over; as [`put`](Self::put).
     pub fn put_timeout(&self, item: &T, time: Duration) -> Result<()> {
-        encoded(item, |bytes| self.ring.put(bytes, deadline_in(time)).map_err(timed_out))
+        encoded(
+            item,
+            || self.ring.attempt(Verb::Put),
+            |bytes| self.ring.put(bytes, deadline_in(time)).map_err(|error| error.within(time)),
+        )
     }
 }
 
@@ -252,7 +258,7 @@ impl<T: DeserializeOwned> Queue<T> {
     /// gone then; [`Error::System`] if there is no memory for a long one, which stays where it is.
     #[inline]
     pub fn get(&self) -> Result<T> {
-        decoded(|bytes| self.ring.get(bytes, None))
+        decoded(|| self.ring.attempt(Verb::Get), |bytes| self.ring.get(bytes, None))
     }
 
     /// The same, but does not wait for an item, and 100 ms at most for a turn.
@@ -260,14 +266,14 @@ impl<T: DeserializeOwned> Queue<T> {
     /// ```
     /// use ipcpipe::mp::{Error, Queue};
     ///
-    /// assert!(matches!(Queue::<u8>::new()?.try_get(), Err(Error::Empty)));
+    /// assert!(matches!(Queue::<u8>::new()?.try_get(), Err(Error::Empty(..))));
     /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::Empty`]; as [`get`](Self::get).
     pub fn try_get(&self) -> Result<T> {
-        decoded(|bytes| self.ring.get_now(bytes))
+        decoded(|| self.ring.attempt(Verb::Get), |bytes| self.ring.get_now(bytes))
     }
 
     /// The same, but blocks for `time` at most.
@@ -276,14 +282,17 @@ impl<T: DeserializeOwned> Queue<T> {
     /// use ipcpipe::mp::{Error, Queue};
     /// use std::time::Duration;
     ///
-    /// assert!(matches!(Queue::<u8>::new()?.get_timeout(Duration::from_millis(5)), Err(Error::TimedOut)));
+    /// assert!(matches!(Queue::<u8>::new()?.get_timeout(Duration::from_millis(5)), Err(Error::TimedOut(..))));
     /// # Ok::<(), Error>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::TimedOut`] when the time is over; as [`get`](Self::get).
     pub fn get_timeout(&self, time: Duration) -> Result<T> {
-        decoded(|bytes| self.ring.get(bytes, deadline_in(time)).map_err(timed_out))
+        decoded(
+            || self.ring.attempt(Verb::Get),
+            |bytes| self.ring.get(bytes, deadline_in(time)).map_err(|error| error.within(time)),
+        )
     }
 
     /// Takes items until the queue is closed and empty; blocks for each of them.
@@ -305,25 +314,18 @@ impl<T: DeserializeOwned> Queue<T> {
     }
 }
 
-/// What no room or no item means to somebody who gave it time.
-fn timed_out(error: Error) -> Error {
-    match error {
-        Error::Full | Error::Empty => Error::TimedOut,
-        error => error,
-    }
-}
-
 /// The next item, or None at the end.
 fn unless_closed<T>(got: Result<T>) -> Option<T> {
     match got {
         Ok(item) => Some(item),
-        Err(Error::Closed) => None,
+        Err(Error::Closed(_)) => None,
         Err(error) => panic!("an item of a queue could not be got: {error}"),
     }
 }
 
 /// The items of a [`Queue`] until it is closed; see [`Queue::iter`].
 #[derive(Debug)]
+#[must_use = "it takes nothing before it is asked"]
 pub struct QueueIter<'a, T>(&'a Queue<T>);
 
 impl<T: DeserializeOwned> Iterator for QueueIter<'_, T> {
@@ -354,7 +356,11 @@ impl<T> Clone for Queue<T> {
 impl<T> fmt::Debug for Queue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Queue");
-        shown.field("len", &self.len()).field("capacity", &self.capacity()).field("is_closed", &self.is_closed());
+        shown
+            .field("number", &self.ring.inode())
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .field("is_closed", &self.is_closed());
         shown.finish()
     }
 }

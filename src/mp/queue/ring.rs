@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use super::bell::Bell;
+use crate::mp::attempt::{self, Attempt, Verb};
 use crate::mp::{Error, Result};
 use crate::sys::shared::{Acquired, Kind, MutexGuard, Region, SharedMutex, Spill, is_over, nap};
 
@@ -109,6 +110,24 @@ impl Ring {
         PLACES + (number % self.capacity) as usize * PLACE
     }
 
+    /// The number by which errors and people know it.
+    pub(super) fn inode(&self) -> u64 {
+        self.region.inode()
+    }
+
+    /// What is tried with it, for an error.
+    pub(super) fn attempt(&self, verb: Verb) -> Attempt {
+        Attempt::new(verb, attempt::Kind::Queue, self.inode())
+    }
+
+    fn full(&self) -> Error {
+        Error::Full(self.attempt(Verb::Put))
+    }
+
+    fn empty(&self) -> Error {
+        Error::Empty(self.attempt(Verb::Get))
+    }
+
     pub(super) fn capacity(&self) -> usize {
         self.capacity as usize
     }
@@ -141,14 +160,14 @@ impl Ring {
     /// The same, but waits for room: [`Error::Full`] when there is none at the deadline.
     pub(super) fn put(&self, bytes: &[u8], deadline: Option<Instant>) -> Result<()> {
         match self.try_put(bytes, deadline) {
-            Err(Error::Full) if !is_over(deadline) => {}
+            Err(Error::Full(_)) if !is_over(deadline) => {}
             done => return done,
         }
         let mut sleeper = self.not_full().sleeper();
         loop {
             sleeper.wait(deadline, || self.len() < self.capacity() || self.is_closed());
             match self.try_put(bytes, deadline) {
-                Err(Error::Full) if !is_over(deadline) => {}
+                Err(Error::Full(_)) if !is_over(deadline) => {}
                 done => {
                     sleeper.passes_on(|| self.len() < self.capacity());
                     return done;
@@ -160,13 +179,13 @@ impl Ring {
     /// The same without waiting for room, but for a turn, until the deadline.
     #[inline]
     fn try_put(&self, bytes: &[u8], deadline: Option<Instant>) -> Result<()> {
-        let guard = turn(self.put_lock.lock(deadline)).ok_or(Error::Full)?;
+        let guard = turn(self.put_lock.lock(deadline)).ok_or_else(|| self.full())?;
         if self.is_closed() {
-            return Err(Error::Closed);
+            return Err(Error::Closed(self.attempt(Verb::Put)));
         }
         let tail = self.word(TAIL).load(Ordering::Relaxed);
         if !self.has_room(tail) {
-            return Err(Error::Full);
+            return Err(self.full());
         }
         let place = self.place(tail);
         if bytes.len() <= INLINE {
@@ -210,14 +229,14 @@ impl Ring {
     /// The same, but waits for an item: [`Error::Empty`] when there is none at the deadline.
     pub(super) fn get(&self, bytes: &mut Vec<u8>, deadline: Option<Instant>) -> Result<()> {
         match self.try_get(bytes, deadline) {
-            Err(Error::Empty) if !is_over(deadline) => {}
+            Err(Error::Empty(_)) if !is_over(deadline) => {}
             done => return done,
         }
         let mut sleeper = self.not_empty().sleeper();
         loop {
             sleeper.wait(deadline, || self.len() > 0 || self.is_closed());
             match self.try_get(bytes, deadline) {
-                Err(Error::Empty) if !is_over(deadline) => {}
+                Err(Error::Empty(_)) if !is_over(deadline) => {}
                 done => {
                     sleeper.passes_on(|| self.len() > 0);
                     return done;
@@ -229,7 +248,7 @@ impl Ring {
     /// The same without waiting for an item, but for a turn, until the deadline.
     #[inline]
     fn try_get(&self, bytes: &mut Vec<u8>, deadline: Option<Instant>) -> Result<()> {
-        let guard = turn(self.get_lock.lock(deadline)).ok_or(Error::Empty)?;
+        let guard = turn(self.get_lock.lock(deadline)).ok_or_else(|| self.empty())?;
         let head = self.word(HEAD).load(Ordering::Relaxed);
         self.has_item(head)?;
         let place = self.place(head);
@@ -261,7 +280,7 @@ impl Ring {
         self.word(SEEN_TAIL).store(tail, Ordering::Relaxed);
         match tail > head {
             true => Ok(()),
-            false => Err(if is_closed { Error::Closed } else { Error::Empty }),
+            false => Err(if is_closed { Error::Closed(self.attempt(Verb::Get)) } else { self.empty() }),
         }
     }
 
@@ -324,7 +343,7 @@ mod tests {
         ring.put_now(&[2; 300]).unwrap();
         assert_eq!((taken(&ring).unwrap(), taken(&ring).unwrap()), (b"a".to_vec(), vec![2; 300]));
         assert!(ring.spill.taken() <= Spill::PAGE);
-        assert!(matches!(taken(&ring), Err(Error::Empty)));
+        assert!(matches!(taken(&ring), Err(Error::Empty(..))));
     }
 
     #[test]
@@ -362,8 +381,8 @@ mod tests {
         let ring = Ring::create(2).unwrap();
         ring.put_now(b"").unwrap();
         ring.close();
-        assert!(matches!(ring.put(b"x", None), Err(Error::Closed)));
+        assert!(matches!(ring.put(b"x", None), Err(Error::Closed(..))));
         assert_eq!(taken(&ring).unwrap(), b"");
-        assert!(matches!(ring.get(&mut Vec::new(), None), Err(Error::Closed)));
+        assert!(matches!(ring.get(&mut Vec::new(), None), Err(Error::Closed(..))));
     }
 }

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{HEADER, LONGEST, MOST_FDS_OF_ALL, carriers};
+use super::{HEADER, LONGEST, MOST_FDS_OF_ALL, attempt, carriers};
 use crate::mp::Error;
+use crate::mp::attempt::Verb;
 use crate::mp::wire::Message;
 use crate::sys::stream::{self, MOST_FDS, Wait};
 use crate::sys::wait::{Interest, wait};
@@ -149,7 +150,7 @@ impl Outbox {
     /// Sends what is queued, all of it if it may wait. True when nothing is left.
     pub(super) fn flush(&mut self, socket: BorrowedFd<'_>, wait: Wait) -> Result<bool, Error> {
         if self.is_broken {
-            return Err(Error::Closed);
+            return Err(Error::Closed(attempt(socket, Verb::Send)));
         }
         while let Some(first) = self.pieces.front() {
             let mut slices = [IoSlice::new(&first.bytes[self.sent..]); PIECES];
@@ -193,7 +194,11 @@ impl Outbox {
             self.pieces.clear();
             stream::end(socket);
         }
-        if is_gone { Error::Closed } else { stream::explain("cannot send to another process", error).into() }
+        if is_gone {
+            Error::Closed(attempt(socket, Verb::Send))
+        } else {
+            stream::explain("cannot send to another process", error).into()
+        }
     }
 }
 

@@ -88,9 +88,9 @@ fn a_peer_that_is_killed_in_a_message_ends_the_stream() {
         socket.receive().unwrap();
         child.kill().unwrap();
         let error = std::iter::repeat_with(|| socket.receive()).find_map(Result::err).unwrap();
-        assert!(matches!(error, Error::Closed | Error::Codec(_)), "{error:?}");
-        assert!(matches!(socket.receive(), Err(Error::Closed)));
-        assert!(matches!(socket.send(&message(1, 0)), Err(Error::Closed)));
+        assert!(matches!(error, Error::Closed(..) | Error::Codec(_)), "{error:?}");
+        assert!(matches!(socket.receive(), Err(Error::Closed(..))));
+        assert!(matches!(socket.send(&message(1, 0)), Err(Error::Closed(..))));
         child.wait().unwrap();
     }
 }
@@ -105,8 +105,8 @@ fn the_end_between_messages_is_an_end_and_inside_one_an_error() {
         if !is_end {
             assert_eq!(why(one.receive()), "the stream ends inside a message", "{sent}");
         }
-        assert!(matches!(one.receive(), Err(Error::Closed)), "{sent}");
-        assert!(matches!(one.try_receive(), Err(Error::Closed)), "{sent}");
+        assert!(matches!(one.receive(), Err(Error::Closed(..))), "{sent}");
+        assert!(matches!(one.try_receive(), Err(Error::Closed(..))), "{sent}");
     }
 }
 
@@ -127,7 +127,7 @@ fn b34_what_is_no_message_is_an_error() {
         send_raw(&other, &bytes, fds);
         let error = std::iter::repeat_with(|| one.receive()).find_map(Result::err).unwrap();
         assert_eq!(why::<()>(Err(error)), expected);
-        assert!(matches!(one.receive(), Err(Error::Closed)), "and nothing can follow");
+        assert!(matches!(one.receive(), Err(Error::Closed(..))), "and nothing can follow");
     }
     let (mut one, other) = Socket::pair().unwrap();
     send_raw(&other, &header(LONGEST, 0), &[]);
@@ -168,7 +168,7 @@ fn a_message_that_comes_in_parts_is_kept() {
         assert!(one.is_between_messages());
     }
     drop(other);
-    assert!(one.is_ready(None).unwrap() && matches!(one.receive_deadline(past), Err(Error::Closed)));
+    assert!(one.is_ready(None).unwrap() && matches!(one.receive_deadline(past), Err(Error::Closed(..))));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_wait_with_a_deadline_ends_with_the_message_or_the_time() {
     let got = one.receive_deadline(Some(late)).unwrap().unwrap();
     assert_eq!((got.bytes.len(), got.fds.len()), (1 << 20, 3));
     drop(sender.join().unwrap().unwrap());
-    assert!(matches!(one.receive_deadline(Some(late)), Err(Error::Closed)));
+    assert!(matches!(one.receive_deadline(Some(late)), Err(Error::Closed(..))));
 }
 
 #[test]
@@ -202,12 +202,12 @@ fn small_messages_share_a_call_each_way() {
 fn nobody_to_receive_is_an_error_and_no_signal() {
     let (mut one, other) = Socket::pair().unwrap();
     drop(other);
-    assert!(matches!(one.send(&message(3, 1)), Err(Error::Closed)));
+    assert!(matches!(one.send(&message(3, 1)), Err(Error::Closed(..))));
     let (mut one, other) = Socket::pair().unwrap();
     one.queue(message(3, 0)).unwrap();
     drop(other);
-    assert!(matches!(one.flush(), Err(Error::Closed)));
-    assert!(matches!(one.flush(), Err(Error::Closed)) && !one.wants_write());
+    assert!(matches!(one.flush(), Err(Error::Closed(..))));
+    assert!(matches!(one.flush(), Err(Error::Closed(..))) && !one.wants_write());
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn a_lack_of_descriptors_is_an_error_with_a_way_out_and_loses_none() {
             "{error}"
         );
         assert_eq!(open(), before, "those that had room are closed again");
-        assert!(matches!(other.receive(), Err(Error::Closed)));
+        assert!(matches!(other.receive(), Err(Error::Closed(..))));
     });
 }
 
@@ -283,6 +283,6 @@ proptest! {
         send_raw(&other, &[&bytes[..], &[0xff; 12]].concat(), &[]);
         drop(other);
         let end = std::iter::repeat_with(|| one.receive()).find_map(Result::err).unwrap();
-        prop_assert!(matches!(end, Error::Closed | Error::Codec(_)), "{:?}", end);
+        prop_assert!(matches!(end, Error::Closed(..) | Error::Codec(_)), "{:?}", end);
     }
 }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::holders::Holders;
+use crate::mp::attempt::{self, Attempt, Verb};
 use crate::mp::handed::{Handed, by_descriptor};
 use crate::mp::{Error, Result};
 use crate::sys::shared::futex::{futex_wait, futex_wake};
@@ -81,7 +82,7 @@ impl Barrier {
     /// # Errors
     /// [`Error::TimedOut`] when the time is over, which breaks the barrier for the others; [`Error::Broken`].
     pub fn wait_timeout(&self, time: Duration) -> Result<u32> {
-        self.0.wait(deadline_in(time))
+        self.0.wait(deadline_in(time)).map_err(|error| error.within(time))
     }
 
     /// Breaks the barrier: those who wait and those who come get [`Error::Broken`], until it is reset. Does not block.
@@ -135,7 +136,7 @@ impl Party {
     fn wait(&self, deadline: Option<Instant>) -> Result<u32> {
         let guard = self.locked();
         if self.is_broken() {
-            return Err(Error::Broken);
+            return Err(Error::Broken(self.attempt()));
         }
         let generation = self.word(GENERATION).load(Ordering::SeqCst);
         let index = self.word(ARRIVED).fetch_add(1, Ordering::Relaxed);
@@ -157,13 +158,17 @@ impl Party {
             }
             if self.holders().bury(&dead) {
                 self.break_up();
-                return Err(Error::Broken);
+                return Err(Error::Broken(self.attempt()));
             }
             if is_over(deadline) {
                 self.break_up();
-                return Err(Error::TimedOut);
+                return Err(Error::TimedOut(self.attempt(), Duration::ZERO));
             }
         }
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt::new(Verb::Meet, attempt::Kind::Barrier, self.object.region().inode())
     }
 
     /// What became of a generation, if anything has.
@@ -173,9 +178,9 @@ impl Party {
         // Who did not run for 64 meetings cannot know any more.
         let was_reset = |since: u32| since > 64 || history >> (since - 1) & 1 == 1;
         match since {
-            0 if self.is_broken() => Some(Err(Error::Broken)),
+            0 if self.is_broken() => Some(Err(Error::Broken(self.attempt()))),
             0 => None,
-            since if was_reset(since) => Some(Err(Error::Broken)),
+            since if was_reset(since) => Some(Err(Error::Broken(self.attempt()))),
             _ => Some(Ok(())),
         }
     }
@@ -280,9 +285,9 @@ mod tests {
     #[test]
     fn b32_a_wait_that_times_out_breaks_the_barrier_until_it_is_reset() {
         let barrier = Barrier::new(2).unwrap();
-        assert!(matches!(barrier.wait_timeout(Duration::from_millis(1)), Err(Error::TimedOut)));
+        assert!(matches!(barrier.wait_timeout(Duration::from_millis(1)), Err(Error::TimedOut(..))));
         assert!(barrier.is_broken());
-        assert!(matches!(barrier.wait(), Err(Error::Broken)));
+        assert!(matches!(barrier.wait(), Err(Error::Broken(_))));
         barrier.reset();
         assert!(!barrier.is_broken());
     }
@@ -295,7 +300,7 @@ mod tests {
                 let waits = scope.spawn(|| barrier.wait());
                 eventually(|| barrier.waiting() == 1);
                 end(&barrier);
-                assert!(matches!(waits.join().unwrap(), Err(Error::Broken)));
+                assert!(matches!(waits.join().unwrap(), Err(Error::Broken(_))));
             });
         }
     }
@@ -323,7 +328,7 @@ mod tests {
                 let waits = scope.spawn(|| barrier.wait_timeout(Duration::from_secs(10)));
                 eventually(|| barrier.waiting() == if is_waiting { 2 } else { 1 });
                 party.kill();
-                assert!(matches!(waits.join().unwrap(), Err(Error::Broken)));
+                assert!(matches!(waits.join().unwrap(), Err(Error::Broken(_))));
             });
             barrier.reset();
             assert_eq!(barrier.0.holders().total(), 1, "the dead is still a party");
@@ -357,7 +362,7 @@ mod tests {
             party.kill();
             // The last meeting may still have had its party.
             let ends = std::iter::repeat_with(|| barrier.wait_timeout(Duration::from_secs(10))).find(Result::is_err);
-            assert!(matches!(ends, Some(Err(Error::Broken))), "{ends:?}");
+            assert!(matches!(ends, Some(Err(Error::Broken(_)))), "{ends:?}");
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The news that a holder died, together with the lock that the news comes with.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::mp::Error;
+use crate::mp::attempt::Attempt;
 use crate::sys::shared::Acquired;
 
 /// Whoever held the lock died while he did. It is held again, by the guard in here, but what it protects may be half
@@ -15,11 +17,12 @@ use crate::sys::shared::Acquired;
 /// The technique is that of pthread_mutexattr_setrobust(3).
 pub struct OwnerDied<G> {
     guard: G,
+    attempt: Attempt,
 }
 
 impl<G> OwnerDied<G> {
-    pub(crate) fn new(guard: G) -> Self {
-        Self { guard }
+    pub(crate) fn new(guard: G, attempt: Attempt) -> Self {
+        Self { guard, attempt }
     }
 
     /// The guard, to look at what it protects and go on.
@@ -40,21 +43,21 @@ impl<G> OwnerDied<G> {
 
 impl<G> fmt::Debug for OwnerDied<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OwnerDied").finish_non_exhaustive()
+        f.debug_tuple("OwnerDied").field(&self.attempt).finish()
     }
 }
 
 impl<G> fmt::Display for OwnerDied<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Error::OwnerDied.fmt(f)
+        Error::OwnerDied(self.attempt).fmt(f)
     }
 }
 
 impl<G> std::error::Error for OwnerDied<G> {}
 
 impl<G> From<OwnerDied<G>> for Error {
-    fn from(_: OwnerDied<G>) -> Self {
-        Self::OwnerDied
+    fn from(died: OwnerDied<G>) -> Self {
+        Self::OwnerDied(died.attempt)
     }
 }
 
@@ -62,16 +65,16 @@ impl<G> From<OwnerDied<G>> for Error {
 pub enum TryLockError<G> {
     /// It gave the lock, but whoever held it before died: see [`OwnerDied`].
     OwnerDied(OwnerDied<G>),
-    /// Somebody else holds it, and the time is over.
-    TimedOut,
+    /// Somebody else holds it, and the time that was given is over. Zero: an attempt that does not wait.
+    TimedOut(Attempt, Duration),
 }
 
 impl<G> fmt::Debug for TryLockError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OwnerDied(_) => "OwnerDied(..)",
-            Self::TimedOut => "TimedOut",
-        })
+        match self {
+            Self::OwnerDied(died) => died.fmt(f),
+            Self::TimedOut(attempt, time) => f.debug_tuple("TimedOut").field(attempt).field(time).finish(),
+        }
     }
 }
 
@@ -79,7 +82,7 @@ impl<G> fmt::Display for TryLockError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OwnerDied(died) => died.fmt(f),
-            Self::TimedOut => Error::TimedOut.fmt(f),
+            Self::TimedOut(attempt, time) => Error::TimedOut(*attempt, *time).fmt(f),
         }
     }
 }
@@ -95,28 +98,32 @@ impl<G> From<OwnerDied<G>> for TryLockError<G> {
 impl<G> From<TryLockError<G>> for Error {
     fn from(error: TryLockError<G>) -> Self {
         match error {
-            TryLockError::OwnerDied(_) => Self::OwnerDied,
-            TryLockError::TimedOut => Self::TimedOut,
+            TryLockError::OwnerDied(died) => died.into(),
+            TryLockError::TimedOut(attempt, time) => Self::TimedOut(attempt, time),
         }
     }
 }
 
 /// How an attempt ended, for whoever waits as long as it takes.
 #[inline(always)]
-pub(crate) fn without_deadline<G>(acquired: Acquired<G>) -> Result<G, OwnerDied<G>> {
+pub(crate) fn without_deadline<G>(acquired: Acquired<G>, attempt: impl FnOnce() -> Attempt) -> Result<G, OwnerDied<G>> {
     match acquired {
         Acquired::Locked(guard) => Ok(guard),
-        Acquired::AfterDeath(guard) => Err(OwnerDied::new(guard)),
+        Acquired::AfterDeath(guard) => Err(OwnerDied::new(guard, attempt())),
         Acquired::TimedOut => unreachable!("a wait without a deadline timed out"),
     }
 }
 
 /// How an attempt ended, for whoever does not.
 #[inline(always)]
-pub(crate) fn with_deadline<G>(acquired: Acquired<G>) -> Result<G, TryLockError<G>> {
+pub(crate) fn with_deadline<G>(
+    acquired: Acquired<G>,
+    time: Duration,
+    attempt: impl FnOnce() -> Attempt,
+) -> Result<G, TryLockError<G>> {
     match acquired {
         Acquired::Locked(guard) => Ok(guard),
-        Acquired::AfterDeath(guard) => Err(OwnerDied::new(guard).into()),
-        Acquired::TimedOut => Err(TryLockError::TimedOut),
+        Acquired::AfterDeath(guard) => Err(OwnerDied::new(guard, attempt()).into()),
+        Acquired::TimedOut => Err(TryLockError::TimedOut(attempt(), time)),
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::died::{OwnerDied, TryLockError, with_deadline, without_deadline};
 use crate::mp::Result;
+use crate::mp::attempt::{self, Attempt, Verb};
 use crate::mp::handed::{Handed, by_descriptor};
 use crate::sys::shared::{Kind, MutexGuard, Object, Shape, deadline_in};
 
@@ -52,7 +53,7 @@ impl Lock {
     /// When this thread holds it already, since it would wait for itself for ever.
     #[inline(always)]
     pub fn lock(&self) -> Result<LockGuard<'_>, OwnerDied<LockGuard<'_>>> {
-        without_deadline(self.0.lock(None).map(|mutex| LockGuard { lock: self, _mutex: mutex }))
+        without_deadline(self.0.lock(None).map(|mutex| LockGuard { lock: self, _mutex: mutex }), || self.attempt())
     }
 
     /// Takes the lock if it is free; does not block.
@@ -61,7 +62,9 @@ impl Lock {
     /// [`TryLockError::TimedOut`] if somebody holds it, this thread for one; [`TryLockError::OwnerDied`].
     #[inline]
     pub fn try_lock(&self) -> Result<LockGuard<'_>, TryLockError<LockGuard<'_>>> {
-        with_deadline(self.0.try_lock().map(|mutex| LockGuard { lock: self, _mutex: mutex }))
+        with_deadline(self.0.try_lock().map(|mutex| LockGuard { lock: self, _mutex: mutex }), Duration::ZERO, || {
+            self.attempt()
+        })
     }
 
     /// Takes the lock; blocks for `time` at most.
@@ -71,7 +74,13 @@ impl Lock {
     /// [`TryLockError::OwnerDied`].
     pub fn lock_timeout(&self, time: Duration) -> Result<LockGuard<'_>, TryLockError<LockGuard<'_>>> {
         let Some(deadline) = deadline_in(time) else { return Ok(self.lock()?) };
-        with_deadline(self.0.lock(Some(deadline)).map(|mutex| LockGuard { lock: self, _mutex: mutex }))
+        with_deadline(self.0.lock(Some(deadline)).map(|mutex| LockGuard { lock: self, _mutex: mutex }), time, || {
+            self.attempt()
+        })
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt::new(Verb::Take, attempt::Kind::Lock, self.0.region().inode())
     }
 }
 
@@ -110,7 +119,9 @@ mod tests {
         let guard = lock.lock().unwrap();
         std::thread::scope(|scope| {
             let other = scope.spawn(|| lock.lock_timeout(Duration::from_millis(1)).map(drop).unwrap_err().to_string());
-            assert_eq!(other.join().unwrap(), "the time is over");
+            let number = lock.0.region().inode();
+            let expected = format!("cannot take Lock {number} within 1ms: somebody else holds it");
+            assert_eq!(other.join().unwrap(), expected);
             let waits = scope.spawn(|| drop(lock.lock().unwrap()));
             drop(guard);
             waits.join().unwrap();
@@ -130,7 +141,7 @@ mod tests {
         let (lock, held) = (Lock::new().unwrap(), Unlocked::new(false).unwrap());
         let holder = partner(test, &[lock.fd(), held.fd()]);
         eventually(|| held.load());
-        assert!(matches!(lock.try_lock(), Err(TryLockError::TimedOut)));
+        assert!(matches!(lock.try_lock(), Err(TryLockError::TimedOut(..))));
         std::thread::scope(|scope| {
             // Asleep already when it happens, perhaps.
             let waits = scope.spawn(|| lock.lock().is_err_and(|died| died.into_inner().lock.try_lock().is_err()));

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::died::{OwnerDied, TryLockError, with_deadline, without_deadline};
 use crate::mp::Result;
+use crate::mp::attempt::{self, Attempt, Verb};
 use crate::mp::handed::{Handed, by_descriptor};
 use crate::sys::shared::{Kind, MutexGuard, Object, Shape, deadline_in};
 
@@ -48,7 +49,7 @@ impl RLock {
     /// # Errors
     /// [`OwnerDied`] if its last holder died: the lock is held, by the guard in the error.
     pub fn lock(&self) -> Result<RLockGuard<'_>, OwnerDied<RLockGuard<'_>>> {
-        without_deadline(self.0.lock(None).map(RLockGuard::new))
+        without_deadline(self.0.lock(None).map(RLockGuard::new), || self.attempt())
     }
 
     /// Takes the lock if no other thread holds it; does not block.
@@ -56,7 +57,7 @@ impl RLock {
     /// # Errors
     /// [`TryLockError::TimedOut`] if another thread holds it; [`TryLockError::OwnerDied`].
     pub fn try_lock(&self) -> Result<RLockGuard<'_>, TryLockError<RLockGuard<'_>>> {
-        with_deadline(self.0.try_lock().map(RLockGuard::new))
+        with_deadline(self.0.try_lock().map(RLockGuard::new), Duration::ZERO, || self.attempt())
     }
 
     /// Takes the lock; blocks for `time` at most.
@@ -65,7 +66,11 @@ impl RLock {
     /// [`TryLockError::TimedOut`] when the time is over; [`TryLockError::OwnerDied`].
     pub fn lock_timeout(&self, time: Duration) -> Result<RLockGuard<'_>, TryLockError<RLockGuard<'_>>> {
         let Some(deadline) = deadline_in(time) else { return Ok(self.lock()?) };
-        with_deadline(self.0.lock(Some(deadline)).map(RLockGuard::new))
+        with_deadline(self.0.lock(Some(deadline)).map(RLockGuard::new), time, || self.attempt())
+    }
+
+    fn attempt(&self) -> Attempt {
+        Attempt::new(Verb::Take, attempt::Kind::RLock, self.0.region().inode())
     }
 }
 

@@ -12,6 +12,12 @@ use crate::mp::{Result, wire};
 ///
 /// It is implemented for all functions of up to eight arguments that are owned values, where `A` is the tuple of them; and
 /// with `A` = [`Update`] for those whose first argument is `&mut T`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a task",
+    label = "not a function of up to eight owned values that serde can read",
+    note = "another process gets copies: take `String` for `&str`, `Vec<T>` for `&[T]`, and derive `Serialize` and `Deserialize` for types of your own",
+    note = "a closure has to name the types of its arguments: `task!(|n: u64| n + 1)`; more than eight arguments fit into a struct or a tuple"
+)]
 pub trait TaskFn<A> {
     /// What it returns.
     type Output;
@@ -37,6 +43,20 @@ impl<T, A> std::fmt::Debug for Update<T, A> {
 }
 
 /// What can be given as the arguments `A` of a task: the tuple of them, or the one argument itself.
+///
+/// What does not fit is told by the compiler:
+///
+/// ```compile_fail,E0277
+/// # use ipcpipe::{mp::Process, task};
+/// fn greet(name: String) {}
+/// Process::spawn(task!(greet), "Ada"); // `"Ada".to_owned()` is a String
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the arguments of a task that takes `{A}`",
+    label = "the task takes `{A}`",
+    note = "give the tuple of all arguments, `(a, b)`, or the argument itself if there is one, and `()` if there is none",
+    note = "a task takes owned values of exactly these types: `\"text\".to_owned()` for a `String`, `queue.clone()` for a `Queue`"
+)]
 pub trait Args<A> {
     /// As a tuple.
     fn into_task_args(self) -> A;
@@ -88,6 +108,7 @@ macro_rules! functions {
             }
         }
 
+        #[diagnostic::do_not_recommend]
         impl<$($arg),*> Args<($($arg,)*)> for ($($arg,)*) {
             fn into_task_args(self) -> Self {
                 self

@@ -59,6 +59,24 @@ impl Guarded {
         self.0.fd()
     }
 
+    /// Makes this process the owner of the name that they are about to get; see [`Object::claim`].
+    ///
+    /// # Errors
+    /// As [`Object::claim`].
+    pub(crate) fn claim(&self, name: &str) -> Result<(), Error> {
+        self.0.claim(name)
+    }
+
+    /// From now on their name is nobody's, and stays.
+    pub(crate) fn disclaim(&self) {
+        self.0.disclaim();
+    }
+
+    /// What /proc/PID/maps shows them as.
+    pub(crate) fn inode(&self) -> u64 {
+        self.0.region().inode()
+    }
+
     /// Takes the lock; see [`super::SharedMutex::lock`].
     #[inline(always)]
     pub(crate) fn lock(&self, deadline: Option<Instant>) -> Acquired<Held<'_>> {

@@ -9,6 +9,7 @@ pub(crate) mod guarded;
 pub(crate) mod mutex;
 pub(crate) mod named;
 pub(crate) mod object;
+pub(crate) mod owner;
 pub(crate) mod region;
 pub(crate) mod spill;
 

@@ -4,6 +4,7 @@
 //! that also refuses a name that is taken. So nobody ever finds half of one, and who is killed before leaves nothing
 //! behind. Who is killed after leaves the name.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
@@ -18,7 +19,7 @@ use super::Region;
 use super::region::{explain, reserve};
 use crate::Error;
 
-const DIR: &str = "/dev/shm";
+pub(super) const DIR: &str = "/dev/shm";
 
 /// A file of memory, whatever its name is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,19 @@ pub(crate) struct Identity {
 impl From<FileStat> for Identity {
     fn from(stat: FileStat) -> Self {
         Self { device: stat.st_dev, inode: stat.st_ino }
+    }
+}
+
+impl From<&Metadata> for Identity {
+    fn from(found: &Metadata) -> Self {
+        Self { device: found.dev(), inode: found.ino() }
+    }
+}
+
+impl Identity {
+    /// Device and inode.
+    pub(super) fn numbers(self) -> (u64, u64) {
+        (self.device, self.inode)
     }
 }
 
@@ -49,7 +63,7 @@ pub(crate) fn checked(name: &str) -> Result<&str, Error> {
     Err(Error::refused("no name for shared memory:", name, why))
 }
 
-fn path(name: &str) -> PathBuf {
+pub(super) fn path(name: &str) -> PathBuf {
     Path::new(DIR).join(name)
 }
 
@@ -113,7 +127,7 @@ pub(crate) fn identity(file: BorrowedFd<'_>) -> Result<Identity, Error> {
 pub(crate) fn unlink(name: &str, of: Identity) -> Result<(), Error> {
     let path = path(name);
     let found = std::fs::symlink_metadata(&path).and_then(|found| {
-        let is_other = (Identity { device: found.dev(), inode: found.ino() }) != of;
+        let is_other = Identity::from(&found) != of;
         if is_other { Err(io::Error::from_raw_os_error(Errno::ENOENT as i32)) } else { std::fs::remove_file(&path) }
     });
     found.map_err(|error| Error::os("cannot unlink shared memory", name, error))

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::{Acquired, Kind, MutexGuard, Region, SharedMutex};
+use super::{Acquired, Kind, MutexGuard, Region, SharedMutex, named, owner};
 use crate::Error;
 
 const MAGIC: u64 = u64::from_ne_bytes(*b"ipcmp-01");
@@ -20,6 +20,8 @@ const SHAPE_KIND: usize = 8;
 const SHAPE_ELEMENT: usize = 16;
 const SHAPE_COUNT: usize = 24;
 const ID: usize = 32;
+const MARK: usize = 40;
+const MAKER: usize = 48;
 const LOCK: usize = 64;
 
 /// What an object is and how its data are laid out.
@@ -37,6 +39,29 @@ impl Shape {
     /// Bytes of all elements; None if no memory is so large.
     pub(crate) fn size(&self) -> Option<usize> {
         self.element.checked_mul(self.count)
+    }
+}
+
+/// Bytes of the header that [`Header`] reads.
+pub(super) const HEADER: usize = 64;
+
+/// What the header of named memory says of its owner.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Header {
+    /// Bytes of the data.
+    pub(super) size: u64,
+    /// See [`owner::mark`]; zero: nobody owns the name.
+    pub(super) mark: u64,
+    /// The process that made it.
+    pub(super) maker: u32,
+}
+
+impl Header {
+    /// None if these are not the first bytes of an object.
+    pub(super) fn parse(bytes: &[u8; HEADER]) -> Option<Self> {
+        let word = |at: usize| bytes[at..at + 8].try_into().map_or(0, u64::from_ne_bytes);
+        let size = word(SHAPE_ELEMENT).checked_mul(word(SHAPE_COUNT))?;
+        (word(0) == MAGIC).then(|| Self { size, mark: word(MARK), maker: word(MAKER) as u32 })
     }
 }
 
@@ -122,6 +147,23 @@ impl Object {
             return refused("its header does not fit its size");
         }
         Ok(Self { mutex: SharedMutex::attach(Arc::new(region), LOCK), shape, id })
+    }
+
+    /// Makes this process the owner of the name that the memory is about to get.
+    ///
+    /// # Errors
+    /// EMFILE, for the moment of a second descriptor.
+    pub(crate) fn claim(&self, name: &str) -> Result<(), Error> {
+        owner::hold(self.fd())?;
+        let word = |at| self.region().atomic_u64(at);
+        word(MAKER).store(std::process::id().into(), Ordering::Relaxed);
+        word(MARK).store(owner::mark(name, named::identity(self.fd())?), Ordering::Release);
+        Ok(())
+    }
+
+    /// From now on the name is nobody's, and stays.
+    pub(crate) fn disclaim(&self) {
+        self.region().atomic_u64(MARK).store(0, Ordering::Release);
     }
 
     /// The descriptor by which another process gets at it.

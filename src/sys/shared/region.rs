@@ -28,6 +28,7 @@ pub(crate) struct Region {
     base: *mut u8,
     size: usize,
     file: OwnedFd,
+    inode: u64,
 }
 
 // SAFETY: the mapping belongs to the process, not to a thread, and is reached through atomics and copies only.
@@ -91,18 +92,25 @@ impl Region {
     }
 
     fn map(file: OwnedFd, size: usize) -> io::Result<Self> {
+        let inode = fstat(&file)?.st_ino;
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping, at a place that the kernel chooses, touches no memory of this process.
         let base = unsafe { libc::mmap(ptr::null_mut(), size, access, libc::MAP_SHARED, file.as_raw_fd(), 0) };
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(Self { base: base.cast(), size, file })
+        Ok(Self { base: base.cast(), size, file, inode })
     }
 
     /// The descriptor by which another process gets at the memory.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+
+    /// What /proc/PID/maps shows it as, the same in all processes.
+    #[inline]
+    pub(crate) fn inode(&self) -> u64 {
+        self.inode
     }
 
     /// Bytes in it.

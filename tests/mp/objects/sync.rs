@@ -18,7 +18,7 @@ fn sleep_for_ever() -> ! {
 }
 
 fn timed_out<G>(result: Result<G, LockProxyError<G>>) -> bool {
-    matches!(result, Err(LockProxyError::Failed(Error::TimedOut)))
+    matches!(result, Err(LockProxyError::Failed(Error::TimedOut(..))))
 }
 
 fn died<G>(result: Result<G, LockProxyError<G>>) -> bool {
@@ -251,16 +251,16 @@ fn b17_a_barrier_is_a_meeting_point() {
         assert_eq!(rounds.iter().map(|places| places[round]).sum::<u32>(), 3);
     }
     assert_eq!((barrier.parties().unwrap(), barrier.waiting().unwrap()), (3, 0));
-    assert!(matches!(barrier.wait_timeout(SHORT), Err(Error::TimedOut)));
+    assert!(matches!(barrier.wait_timeout(SHORT), Err(Error::TimedOut(..))));
     assert!(barrier.is_broken().unwrap());
-    assert!(matches!(barrier.wait(), Err(Error::Broken)));
+    assert!(matches!(barrier.wait(), Err(Error::Broken(..))));
     barrier.reset().unwrap();
     assert!(!barrier.is_broken().unwrap());
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| barrier.wait());
         crate::eventually(|| barrier.waiting().unwrap() == 1);
         barrier.abort().unwrap();
-        assert!(matches!(waits.join().unwrap(), Err(Error::Broken)));
+        assert!(matches!(waits.join().unwrap(), Err(Error::Broken(..))));
     });
     assert!(matches!(manager.barrier(0), Err(Error::Refused(_))));
 }
@@ -276,7 +276,7 @@ fn b17_a_killed_party_breaks_the_barrier() {
         let waits = scope.spawn(|| barrier.wait());
         crate::eventually(|| barrier.waiting().unwrap() == 2);
         party.kill();
-        assert!(matches!(waits.join().unwrap(), Err(Error::Broken)));
+        assert!(matches!(waits.join().unwrap(), Err(Error::Broken(..))));
     });
     assert!(barrier.is_broken().unwrap());
 }
@@ -292,21 +292,21 @@ fn b17_a_queue_is_bounded_and_ends() {
     let sum: u32 = (0..200).map(|_| queue.get().unwrap()).sum();
     assert_eq!(sum, 9900);
     mp::join_all(producers).into_iter().for_each(|done| done.unwrap());
-    assert!(matches!(queue.try_get(), Err(Error::Empty)));
-    assert!(matches!(queue.get_timeout(SHORT), Err(Error::TimedOut)));
+    assert!(matches!(queue.try_get(), Err(Error::Empty(..))));
+    assert!(matches!(queue.get_timeout(SHORT), Err(Error::TimedOut(..))));
     queue.try_put(&1).unwrap();
     queue.put_timeout(&2, LONG).unwrap();
-    assert!(matches!(queue.try_put(&3), Err(Error::Full)));
-    assert!(matches!(queue.put_timeout(&3, SHORT), Err(Error::TimedOut)));
+    assert!(matches!(queue.try_put(&3), Err(Error::Full(..))));
+    assert!(matches!(queue.put_timeout(&3, SHORT), Err(Error::TimedOut(..))));
     assert_eq!((queue.len().unwrap(), queue.capacity().unwrap(), queue.is_full().unwrap()), (2, 2, true));
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| queue.put(&4));
         queue.close().unwrap();
-        assert!(matches!(waits.join().unwrap(), Err(Error::Closed)));
+        assert!(matches!(waits.join().unwrap(), Err(Error::Closed(..))));
     });
     assert!(queue.is_closed().unwrap() && !queue.is_empty().unwrap());
     assert_eq!(queue.iter().map(Result::unwrap).collect::<Vec<_>>(), [1, 2]);
-    assert!(matches!(queue.get(), Err(Error::Closed)));
+    assert!(matches!(queue.get(), Err(Error::Closed(..))));
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(super) fn run() -> Result<String> {
 
     // The time is part of the answer: nothing here can hang.
     match process.join_timeout(Duration::from_millis(100)) {
-        Err(Error::TimedOut) => {}
+        Err(Error::TimedOut(..)) => {}
         other => return other.map(|()| "it ended by itself".to_owned()),
     }
     let is_alive = process.is_alive();

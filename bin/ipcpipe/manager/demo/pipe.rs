@@ -23,7 +23,7 @@ fn worker(mut parent: Connection<u64, Request>) -> Result<u32> {
             Ok(Request::Word(word)) => parent.send(&(word.len() as u64))?,
             Ok(Request::Number(number)) => parent.send(&(number * number))?,
             // The parent has dropped his end. Nobody has to send a None for that.
-            Err(ipcpipe::mp::Error::Closed) => return Ok(answered),
+            Err(ipcpipe::mp::Error::Closed(..)) => return Ok(answered),
             Err(error) => return Err(error),
         }
         answered += 1;

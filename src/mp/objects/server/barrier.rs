@@ -1,7 +1,7 @@
 //! Barriers: a number of parties that wait for each other.
 
 use super::super::protocol::{BarrierOperation, BarrierStatus, Limit};
-use super::gate::{Client, Gate};
+use super::gate::{Client, Gate, TRIED};
 use crate::mp::{Error, Result, wire};
 
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl State {
         if self.failed[at].1 == 0 {
             self.failed.swap_remove(at);
         }
-        Err(Error::Broken)
+        Err(Error::Broken(TRIED))
     }
 }
 
@@ -79,7 +79,7 @@ impl Barrier {
     fn arrive(&self) -> Result<(u32, u64)> {
         self.state.change(|state| {
             if state.is_broken {
-                return Err(Error::Broken);
+                return Err(Error::Broken(TRIED));
             }
             let at = (state.arrived, state.round);
             state.arrived += 1;

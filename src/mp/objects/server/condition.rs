@@ -64,7 +64,7 @@ impl Condition {
             before == state.waiting.len()
         });
         match waited {
-            Ok(()) | Err(Error::TimedOut) => {}
+            Ok(()) | Err(Error::TimedOut(..)) => {}
             Err(error) => {
                 // What was meant for one who is gone goes to the next.
                 self.state.change(|state| state.notify(notified.into()));

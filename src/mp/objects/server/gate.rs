@@ -6,11 +6,15 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::protocol::Limit;
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::{Error, Result};
 use crate::sys::wait::{Interest, look};
 
 /// How long a waiter sleeps before he looks whether his client is still there.
 const NAP: Duration = Duration::from_millis(100);
+
+/// In the errors of the server; the client knows what it tried, and says so.
+pub(super) const TRIED: Attempt = Attempt::with_some(Verb::Use, Kind::Manager);
 
 /// For whom a request is done.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +34,7 @@ impl Client<'_> {
             return Err(removed());
         }
         let is_gone = look(self.socket, Interest::HangUp).is_ok_and(|it| it.hung_up);
-        if is_gone { Err(Error::Closed) } else { Ok(()) }
+        if is_gone { Err(Error::Closed(TRIED)) } else { Ok(()) }
     }
 }
 
@@ -89,7 +93,7 @@ impl<S> Gate<S> {
         loop {
             let left = limit.map_or(NAP, |limit| limit.saturating_sub(start.elapsed()));
             if left.is_zero() {
-                return Err(Error::TimedOut);
+                return Err(Error::TimedOut(TRIED, Duration::ZERO));
             }
             let waited = self.changed.wait_timeout(state, left.min(NAP));
             (state, _) = waited.unwrap_or_else(PoisonError::into_inner);

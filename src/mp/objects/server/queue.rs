@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::super::protocol::{Bytes, Limit, QueueOperation};
-use super::gate::{Client, Gate};
+use super::gate::{Client, Gate, TRIED};
 use crate::mp::{Error, Result, wire};
 
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Queue {
     fn put(&self, item: Bytes<'_>, client: &Client<'_>, limit: Limit) -> Result<()> {
         let put = |state: &mut State| {
             if state.is_closed {
-                return Some(Err(Error::Closed));
+                return Some(Err(Error::Closed(TRIED)));
             }
             if state.items.len() as u64 >= state.capacity {
                 return None;
@@ -44,18 +44,18 @@ impl Queue {
             state.items.push_back(item.boxed());
             Some(Ok(()))
         };
-        self.0.wait(client, limit, put).map_err(|error| at_once(error, limit, Error::Full))??;
+        self.0.wait(client, limit, put).map_err(|error| at_once(error, limit, Error::Full(TRIED)))??;
         self.0.wake();
         Ok(())
     }
 
     fn get(&self, client: &Client<'_>, limit: Limit) -> Result<Box<[u8]>> {
         let get = |state: &mut State| match state.items.pop_front() {
-            None if state.is_closed => Some(Err(Error::Closed)),
+            None if state.is_closed => Some(Err(Error::Closed(TRIED))),
             None => None,
             Some(item) => Some(Ok(item)),
         };
-        let item = self.0.wait(client, limit, get).map_err(|error| at_once(error, limit, Error::Empty))??;
+        let item = self.0.wait(client, limit, get).map_err(|error| at_once(error, limit, Error::Empty(TRIED)))??;
         self.0.wake();
         Ok(item)
     }
@@ -63,5 +63,5 @@ impl Queue {
 
 /// Whoever did not want to wait is told why he would have had to.
 fn at_once(error: Error, limit: Limit, why: Error) -> Error {
-    if matches!(error, Error::TimedOut) && limit.is_some_and(|time| time.is_zero()) { why } else { error }
+    if matches!(error, Error::TimedOut(..)) && limit.is_some_and(|time| time.is_zero()) { why } else { error }
 }
