@@ -1,18 +1,18 @@
 //! The thread of a pool: it takes in results, replaces workers that died, and ends those that take too long.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::mp::glance::Glance;
-use crate::mp::pool::crew::Member;
+use crate::mp::pool::crew::{Line, Member};
 use crate::mp::pool::outcome::Jobs;
 use crate::mp::pool::state::{Done, Staff, State};
 use crate::mp::pool::{Options, WorkerStats};
 use crate::mp::{Error, Result, Worker};
-use crate::sys::wait::{self, Interest};
+use crate::sys::wait::{self, Interest, Readiness};
 use crate::sys::wake::Waker;
 
 /// So long after a thread has found its result by itself, the next is expected to be found so, too.
@@ -200,9 +200,22 @@ struct Collector {
 
 /// What the thread waits for.
 struct Watched {
-    line: Arc<OwnedFd>,
+    line: Arc<Line>,
     number: u64,
     wants_write: bool,
+}
+
+impl Watched {
+    fn has_ended(&self) -> bool {
+        wait::look(self.line.process.as_fd(), Interest::Read).is_ok_and(Readiness::any)
+    }
+}
+
+/// What was heard of one of them.
+#[derive(Clone, Copy)]
+struct Heard {
+    has_spoken: bool,
+    has_ended: bool,
 }
 
 impl Collector {
@@ -210,9 +223,9 @@ impl Collector {
         while !self.is_over() {
             self.hire();
             let (watched, deadline) = self.watched();
-            let ready = self.wait(&watched, deadline);
+            let heard = self.wait(&watched, deadline);
             let mut done = Vec::new();
-            self.take_in(&watched, &ready, &mut done);
+            self.take_in(&watched, &heard, &mut done);
             self.shared.tell(&done);
         }
     }
@@ -274,29 +287,36 @@ impl Collector {
         (state.crew.iter().map(watch).collect(), deadlines.min())
     }
 
-    /// Waits for something to happen: the numbers of those that spoke, or ended.
-    fn wait(&self, watched: &[Watched], deadline: Option<Instant>) -> Vec<bool> {
+    /// Waits for something to happen: who spoke, and who has ended.
+    fn wait(&self, watched: &[Watched], deadline: Option<Instant>) -> Vec<Heard> {
         let mut fds = vec![(self.shared.waker.as_fd(), Interest::Read)];
         if self.shared.is_looked_for() {
             let soon = Instant::now() + LOOKED_FOR;
             let _ = wait::wait_many(&fds, Some(deadline.map_or(soon, |at| at.min(soon))));
             self.shared.waker.clear();
-            return vec![true; watched.len()];
+            return watched.iter().map(|it| Heard { has_spoken: true, has_ended: it.has_ended() }).collect();
         }
         for it in watched {
             let interest = if it.wants_write { Interest::Both } else { Interest::Read };
-            fds.push((it.line.as_fd(), interest));
+            fds.extend([(it.line.socket.as_fd(), interest), (it.line.process.as_fd(), Interest::Read)]);
         }
         let ready = wait::wait_many(&fds, deadline);
         self.shared.waker.clear();
-        ready.map_or_else(|_| vec![false; watched.len()], |ready| ready[1..].iter().map(|it| it.any()).collect())
+        let heard = |of: &[Readiness]| Heard { has_spoken: of[0].any(), has_ended: of[1].any() };
+        ready.map_or_else(|_| Vec::new(), |ready| ready[1..].chunks_exact(2).map(heard).collect())
     }
 
-    fn take_in(&self, watched: &[Watched], ready: &[bool], done: &mut Vec<Done>) {
+    fn take_in(&self, watched: &[Watched], heard: &[Heard], done: &mut Vec<Done>) {
         let now = Instant::now();
         let mut state = self.shared.lock();
-        for (it, _) in watched.iter().zip(ready).filter(|(_, is_ready)| **is_ready) {
-            state.listen(it.number, done);
+        for (it, heard) in watched.iter().zip(heard) {
+            if heard.has_spoken || heard.has_ended {
+                state.listen(it.number, done);
+            }
+            // What it said before its end has been heard by now.
+            if heard.has_ended {
+                state.bury(it.number, None, done);
+            }
         }
         for number in state.late(now) {
             state.bury(number, Some(Error::TimedOut), done);
