@@ -33,7 +33,9 @@ pub use objects::{
     RLockProxyGuard, SemaphoreProxy, ValueProxy,
 };
 pub use pipe::{Connection, Receiver, ReceiverIntoIter, ReceiverIter, Sender, channel, pipe};
-pub use pool::{AsCompleted, Batch, Imap, ImapUnordered, Job, Pool, PoolBuilder, PoolNews, WorkerStats, as_completed};
+pub use pool::{
+    AsCompleted, Batch, Imap, ImapUnordered, Job, MOST_WORKERS, Pool, PoolBuilder, PoolNews, WorkerStats, as_completed,
+};
 pub use process::{Current, Process, ProcessBuilder, Scope, children, current, init, join_all, scope, wait_any};
 pub use queue::{JoinableIter, JoinableQueue, Queue, QueueItem, QueueIter};
 pub use sync::{

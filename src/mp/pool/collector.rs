@@ -55,7 +55,9 @@ impl Shared {
     pub(super) fn start(options: Options, workers: usize) -> Result<(Arc<Self>, JoinHandle<()>)> {
         let mut state = State::new(options, workers);
         for number in 1..=workers {
-            state.crew.push(Member::start(number as u64, &state.options)?);
+            let started = Member::start(number as u64, &state.options);
+            // If there is no room for all, those that are there end together, and not one after the other.
+            state.crew.push(started.inspect_err(|_| state.crew.iter().for_each(Member::kill))?);
         }
         let shared = Arc::new(Self {
             state: Mutex::new(state),
