@@ -4,7 +4,7 @@
 //! have no time-out here: a protocol that relied on one would deadlock, and loom would say so.
 
 #[path = "loom/bell.rs"]
-mod bell;
+mod queue;
 
 mod sync {
     pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};

@@ -9,8 +9,8 @@ mod sync {
     pub(super) use loom::sync::atomic::{Ordering, fence};
     use loom::sync::{Condvar, Mutex};
 
-    /// Every look more is a path more for the checker; the one before the sleep is the one that counts.
-    pub(super) const LOOKS: u32 = 0;
+    /// Every look more is a path more for the checker.
+    pub(super) const LOOKS: u32 = 1;
 
     /// A word together with those who sleep on it.
     #[derive(Debug, Default)]
