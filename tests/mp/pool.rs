@@ -379,6 +379,23 @@ fn the_time_of_a_job_is_kept_also_if_nobody_waits_for_it() {
     }
 }
 
+#[test]
+fn a_callback_that_panics_takes_nothing_with_it() {
+    let pool = Pool::new(task!(nap)).workers(1).build().unwrap();
+    let (sender, calls) = mpsc::channel();
+    pool.on_done(move |_, _, _| {
+        sender.send(()).unwrap();
+        panic!("in the callback");
+    });
+    // Both take longer than anybody looks for results himself, so the thread of the pool has to be there.
+    for _ in 0..2 {
+        assert_eq!(pool.submit(20).unwrap().get_timeout(LONG).unwrap(), 20);
+    }
+    pool.close();
+    pool.join();
+    assert_eq!(calls.iter().count(), 1);
+}
+
 fn hang_at(n: u64, bad: u64) -> u64 {
     match n {
         n if n == bad => loop {

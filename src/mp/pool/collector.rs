@@ -1,6 +1,7 @@
 //! The thread of a pool: it takes in results, replaces workers that died, and ends those that take too long.
 
 use std::os::fd::AsFd;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -175,10 +176,13 @@ impl Shared {
         self.waker.wake();
     }
 
-    /// Calls the callback, without which nobody waits for anything.
+    /// Calls the callback, without which nobody waits for anything. One that panics is called no more: the thread of the pool
+    /// has others to serve.
     fn tell(&self, done: &[Done]) {
-        if let Some(callback) = &mut *self.callback.lock().unwrap_or_else(PoisonError::into_inner) {
-            let staff = self.lock().staff.as_mut().map(std::mem::take);
+        let mut place = self.callback.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(callback) = &mut *place else { return };
+        let staff = self.lock().staff.as_mut().map(std::mem::take);
+        let tell_all = AssertUnwindSafe(|| {
             for it in staff.iter().flatten() {
                 callback(match it {
                     Staff::Started(worker) => Happened::Started(worker),
@@ -188,6 +192,9 @@ impl Shared {
             for (jobs, done, worker) in done {
                 done.clone().for_each(|job| callback(Happened::Done(jobs, job, worker.as_deref())));
             }
+        });
+        if panic::catch_unwind(tell_all).is_err() {
+            *place = None;
         }
     }
 }

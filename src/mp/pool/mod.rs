@@ -196,7 +196,7 @@ impl<A: Serialize, R: DeserializeOwned> Pool<A, R> {
 
     /// Has `callback` called with each job that is done from now on: its batch, its place there, and its result. It is
     /// called in a thread of the pool, one job at a time and in the order in which they are done; while it runs, no other
-    /// result is taken in. It replaces the one before.
+    /// result is taken in. It replaces the one before. If it panics, that is told on standard error, and it is called no more.
     pub fn on_done(&self, mut callback: impl FnMut(u64, usize, Result<R>) + Send + 'static) {
         self.shared.watch(Box::new(move |it| {
             if let Happened::Done(jobs, job, _) = it {
