@@ -185,9 +185,9 @@ impl<A, R> Controller<A, R> {
     /// Sets the number of workers of the pool.
     ///
     /// # Errors
-    /// [`Error::Refused`] if there is no pool.
+    /// [`Error::Refused`] if there is no pool, and those of [`Pool::resize`].
     pub fn resize(&mut self, workers: NonZeroUsize) -> Result<()> {
-        self.existing()?.resize(workers);
+        self.existing()?.resize(workers)?;
         self.note(&ControllerEvent::Resized(workers.get()));
         Ok(())
     }

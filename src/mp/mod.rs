@@ -38,9 +38,10 @@ pub use objects::{
 };
 pub use pipe::{Connection, Receiver, ReceiverIntoIter, ReceiverIter, Sender, channel, pipe};
 pub use pool::{
-    AsCompleted, Batch, Departure, Imap, ImapUnordered, Job, Pool, PoolBuilder, PoolNews, WorkerStats, as_completed,
+    AsCompleted, Batch, Departure, Imap, ImapUnordered, Job, MOST_WORKERS, Pool, PoolBuilder, PoolNews, WorkerStats,
+    as_completed,
 };
-pub use process::{Current, Process, ProcessBuilder, children, current, init, join_all, wait_any};
+pub use process::{Current, Process, ProcessBuilder, Scope, children, current, init, join_all, scope, wait_any};
 pub use queue::{JoinableIter, JoinableQueue, Queue, QueueItem, QueueIter};
 pub use sync::{
     Barrier, Condition, Event, Lock, LockGuard, OwnerDied, Permit, RLock, RLockGuard, Semaphore, TryLockError,

@@ -10,16 +10,18 @@ mod outbox;
 mod tests;
 
 use std::fmt;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::mp::Error;
 use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::wire::Message;
 use crate::sys::fd::inode;
+use crate::sys::handle::Handle;
 use crate::sys::stream::{self, MOST_FDS, Wait};
-use crate::sys::wait::{Interest, wait};
+use crate::sys::wait::{Interest, look, wait};
 
 use inbox::{Inbox, Taken};
 use outbox::Outbox;
@@ -36,6 +38,8 @@ const MOST_FDS_OF_ALL: usize = 65536;
 /// One end of a connected Unix stream socket that carries whole messages with descriptors; it is closed on exec.
 pub(crate) struct Socket {
     fd: OwnedFd,
+    /// The process on the other side. Its end is not always the end of the stream: a child that it forked has its sockets.
+    peer: Option<Arc<Handle>>,
     inbox: Inbox,
     /// A message that was read before anybody took it.
     ready: Option<Message>,
@@ -56,7 +60,30 @@ impl Socket {
 
     /// Takes over a connected socket from which nothing has been read but whole messages.
     pub(crate) fn from_fd(fd: OwnedFd) -> Self {
-        Self { fd, inbox: Inbox::default(), ready: None, outbox: Outbox::default(), attempt: OnceLock::new() }
+        Self {
+            fd,
+            peer: None,
+            inbox: Inbox::default(),
+            ready: None,
+            outbox: Outbox::default(),
+            attempt: OnceLock::new(),
+        }
+    }
+
+    /// Takes the end of process `peer` for the end of the stream, too: who waits for it waits no longer.
+    pub(crate) fn watch(mut self, peer: Option<Arc<Handle>>) -> Self {
+        self.peer = peer;
+        self
+    }
+
+    /// True once nobody is there to send anything more. Never blocks.
+    pub(crate) fn is_gone(&self) -> bool {
+        let hung_up = look(self.fd.as_fd(), Interest::HangUp).is_ok_and(|it| it.hung_up);
+        hung_up || self.peer.as_ref().is_some_and(|peer| peer.has_ended())
+    }
+
+    fn line(&self) -> Line<'_> {
+        Line { socket: self.fd.as_fd(), peer: self.peer.as_deref() }
     }
 
     /// Gives the descriptor away, without what was read ahead or is not sent yet.
@@ -77,7 +104,8 @@ impl Socket {
     /// of which ETOOMANYREFS says that too many descriptors are under way: if a part of the message was sent already,
     /// the other side sees the stream end there, and this one is closed.
     pub(crate) fn send(&mut self, message: &Message) -> Result<(), Error> {
-        self.outbox.send(self.fd.as_fd(), message)
+        let line = Line { socket: self.fd.as_fd(), peer: self.peer.as_deref() };
+        self.outbox.send(line, message)
     }
 
     /// Takes the next message. Waits until all of it has come.
@@ -88,10 +116,9 @@ impl Socket {
     /// stream with it.
     pub(crate) fn receive(&mut self) -> Result<Message, Error> {
         loop {
-            if let Some(message) = self.take(Wait::Yes)? {
+            if let Some(message) = self.take(self.line().patience())? {
                 return Ok(message);
             }
-            // Only if somebody has made the descriptor non-blocking.
             self.await_bytes(None)?;
         }
     }
@@ -149,7 +176,8 @@ impl Socket {
     /// # Errors
     /// As [`send`](Self::send).
     pub(crate) fn flush(&mut self) -> Result<bool, Error> {
-        self.outbox.flush(self.fd.as_fd(), Wait::No)
+        let line = Line { socket: self.fd.as_fd(), peer: self.peer.as_deref() };
+        self.outbox.flush(line, Wait::No)
     }
 
     /// Tells the other side that nothing more will come. What comes from there can still be received.
@@ -179,8 +207,34 @@ impl Socket {
     }
 
     fn await_bytes(&self, deadline: Option<Instant>) -> Result<(), Error> {
-        let waited = wait([(self.fd.as_fd(), Interest::Read)], deadline);
-        waited.map(drop).map_err(|error| stream::explain("cannot wait for another process", error).into())
+        match self.line().wait(Interest::Read, deadline) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::Closed(self.attempt(Verb::Receive))),
+            Err(error) => Err(stream::explain("cannot wait for another process", error).into()),
+        }
+    }
+}
+
+/// A stream, and the process on the other side if that is known.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    socket: BorrowedFd<'a>,
+    peer: Option<&'a Handle>,
+}
+
+impl Line<'_> {
+    /// Whether a call on the stream may block: it would not see the end of the process.
+    fn patience(self) -> Wait {
+        if self.peer.is_some() { Wait::No } else { Wait::Yes }
+    }
+
+    /// Waits until the stream is ready, or the deadline; false if it never will be, because the process has ended.
+    fn wait(self, interest: Interest, deadline: Option<Instant>) -> io::Result<bool> {
+        let Some(peer) = self.peer else {
+            return wait([(self.socket, interest)], deadline).map(|_| true);
+        };
+        let [stream, end] = wait([(self.socket, interest), (peer.as_fd(), Interest::Read)], deadline)?;
+        Ok(stream.any() || !end.any())
     }
 }
 

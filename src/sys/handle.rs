@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::sys::proc;
+use crate::sys::socket::peer_pid;
 use crate::sys::wait::{self, Interest};
 
 /// PIDFD_SIGNAL_PROCESS_GROUP of pidfd_send_signal(2), since Linux 6.9.
@@ -34,6 +35,24 @@ impl Handle {
         Self(pidfd)
     }
 
+    /// Takes hold of this process, for others.
+    ///
+    /// # Errors
+    /// EMFILE: the process is out of descriptors.
+    pub(crate) fn this() -> io::Result<Self> {
+        Ok(Self(pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?))
+    }
+
+    /// Takes hold of the process on the other side of a Unix stream socket: the one that connected it, began to listen or
+    /// made the pair. None if it is in another pid namespace.
+    ///
+    /// # Errors
+    /// ESRCH when it has ended and was reaped; EMFILE.
+    pub(crate) fn peer(socket: BorrowedFd<'_>) -> io::Result<Option<Self>> {
+        let Some(pid) = peer_pid(&socket).and_then(|pid| Pid::from_raw(pid.cast_signed())) else { return Ok(None) };
+        Ok(Some(Self(pidfd_open(pid, PidfdFlags::empty())?)))
+    }
+
     /// Sends `signal` to the process. True if it was there to get it, as a zombie is.
     pub fn signal(&self, signal: i32) -> bool {
         send(self.0.as_fd(), signal, 0).is_ok()
@@ -53,6 +72,19 @@ impl Handle {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         wait::look(self.as_fd(), Interest::Read).is_ok_and(|readiness| readiness.any())
+    }
+}
+
+impl From<OwnedFd> for Handle {
+    /// Of a pidfd that another process has sent.
+    fn from(pidfd: OwnedFd) -> Self {
+        Self(pidfd)
+    }
+}
+
+impl From<Handle> for OwnedFd {
+    fn from(handle: Handle) -> Self {
+        handle.0
     }
 }
 

@@ -47,9 +47,18 @@ pub(crate) fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
 }
 
 /// The process id that the peer had when it connected; None if that cannot be said here, as in another pid namespace.
-pub(crate) fn peer_pid(stream: &UnixStream) -> Option<u32> {
+pub(crate) fn peer_pid(stream: &impl AsFd) -> Option<u32> {
     let credentials = getsockopt(stream, sockopt::PeerCredentials).ok()?;
     u32::try_from(credentials.pid()).ok().filter(|&pid| pid != 0)
+}
+
+/// Makes this process the one that listens, in the eyes of those who connect from now on (SO_PEERCRED), if another one
+/// began to.
+///
+/// # Errors
+/// None in practice.
+pub(crate) fn listen_as_this_process(listener: &UnixListener) -> io::Result<()> {
+    Ok(listen(listener, Backlog::MAXCONN)?)
 }
 
 /// Binds and listens at `path`, mode 0600 from the first moment on. Accepting does not block.

@@ -167,6 +167,37 @@ fn c1_demo_pipeline() {
     says("pipeline", &said, "5 numbers through four processes over sockets");
 }
 
+/// A spawn that fails half-way leaves processes that wait for what will never be started.
+#[test]
+fn no_demo_hangs_for_want_of_descriptors() {
+    for limit in [8, 10, 13, 16, 18, 21] {
+        let sandbox = Sandbox::new();
+        let script = format!("ulimit -n {limit}; exec \"$IPCPIPE\" manager --format json demo all");
+        let all = Running::of(&mut sandbox.shell(&script)).finish().exited(1);
+        assert_eq!(names(&all).len(), NAMES.len(), "with {limit} descriptors");
+        for line in all.stdout.lines() {
+            let shown: Value = serde_json::from_str(line).unwrap();
+            assert!(shown["result"].is_string() || shown["error"] != "it ended without a result", "{limit}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn a_demo_whose_audience_is_killed_leaves_nobody() {
+    // Not those whose memory has a name, which stays where nobody is left to remove it, nor those without processes.
+    let with_names = ["process-shm", "shared-list", "thread-list", "thread-queue"];
+    for name in NAMES.into_iter().filter(|name| !with_names.contains(name)) {
+        let sandbox = Sandbox::new();
+        // Another one follows, should this one end too fast to be seen.
+        let run = sandbox.start(&format!("manager demo {name} all"));
+        wait_for("the demo to have processes", || (sandbox.inhabitants().len() > 2).then_some(()));
+        run.signal(Signal::SIGKILL);
+        run.finish().died_of(Signal::SIGKILL);
+        wait_for("the demo's processes to end", || sandbox.inhabitants().is_empty().then_some(()));
+        sandbox.assert_tidy();
+    }
+}
+
 /// The names in a list of JSON objects, a line each.
 fn names(run: &Finished) -> Vec<String> {
     let objects = run.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());

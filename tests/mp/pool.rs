@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ipcpipe::mp::{Departure, Error, Pool, PoolNews, as_completed, current};
+use ipcpipe::mp::{Departure, Error, MOST_WORKERS, Pool, PoolNews, Process, as_completed, current};
 use ipcpipe::task;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -201,10 +201,45 @@ fn e2_the_number_of_workers_changes_on_the_fly() {
     let workers =
         |pool: &Pool<(u64,), u32>| pool.map(0..60).into_iter().map(Result::unwrap).collect::<HashSet<_>>().len();
     assert_eq!(workers(&pool), 1);
-    pool.resize(3.try_into().unwrap());
+    pool.resize(3.try_into().unwrap()).unwrap();
     crate::eventually(|| workers(&pool) == 3);
-    pool.resize(1.try_into().unwrap());
+    pool.resize(1.try_into().unwrap()).unwrap();
     crate::eventually(|| workers(&pool) == 1);
+}
+
+#[test]
+fn a_number_of_workers_that_can_never_be_is_refused_before_any_is_started() {
+    let build = |workers| Pool::new(task!(square)).workers(workers).build();
+    for workers in [0, MOST_WORKERS + 1, 1_000_000, usize::MAX] {
+        let refused = build(workers).unwrap_err();
+        assert!(matches!(&refused, Error::Refused(why) if why.contains(&workers.to_string())), "{refused}");
+    }
+    let pool = build(1).unwrap();
+    for workers in [MOST_WORKERS + 1, usize::MAX] {
+        assert!(matches!(pool.resize(workers.try_into().unwrap()), Err(Error::Refused(_))));
+    }
+    assert_eq!((pool.workers(), pool.map([3]).remove(0).unwrap()), (1, 9));
+}
+
+/// In a process of its own, whose limits are nobody else's.
+#[test]
+fn a_pool_for_which_there_are_too_few_descriptors_is_refused_or_ended_as_a_whole() {
+    fn build(workers: usize, limit: u64) -> (String, usize) {
+        let most = rustix::process::Rlimit { current: Some(limit), maximum: Some(limit) };
+        rustix::process::setrlimit(rustix::process::Resource::Nofile, most).unwrap();
+        let error = Pool::new(task!(square)).workers(workers).build().unwrap_err().to_string();
+        let own = std::process::id();
+        let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
+        (error, children.split_whitespace().count())
+    }
+    let ask = |workers: usize, limit: u64| Process::spawn(task!(build), (workers, limit)).unwrap().join().unwrap();
+    let (error, left) = ask(100, 64);
+    assert!(error.contains("a pool of 100 workers") && error.contains("'ulimit -n'"), "{error}");
+    assert_eq!(left, 0);
+    // By the number alone there is room, but not with what else is open.
+    let (error, left) = ask(10, 60);
+    assert!(error.contains("Too many open files"), "{error}");
+    assert_eq!(left, 0);
 }
 
 #[test]
@@ -343,6 +378,23 @@ fn the_time_of_a_job_is_kept_also_if_nobody_waits_for_it() {
         crate::eventually(|| job.is_done());
         assert!(matches!(job.get(), Err(Error::TimedOut(..))));
     }
+}
+
+#[test]
+fn a_callback_that_panics_takes_nothing_with_it() {
+    let pool = Pool::new(task!(nap)).workers(1).build().unwrap();
+    let (sender, calls) = mpsc::channel();
+    pool.on_done(move |_, _, _| {
+        sender.send(()).unwrap();
+        panic!("in the callback");
+    });
+    // Both take longer than anybody looks for results himself, so the thread of the pool has to be there.
+    for _ in 0..2 {
+        assert_eq!(pool.submit(20).unwrap().get_timeout(LONG).unwrap(), 20);
+    }
+    pool.close();
+    pool.join();
+    assert_eq!(calls.iter().count(), 1);
 }
 
 fn hang_at(n: u64, bad: u64) -> u64 {

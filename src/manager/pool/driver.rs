@@ -153,7 +153,8 @@ fn obey(pool: Pool<(String,), Given>, orders: &Receiver<Order>) {
             }
             Order::Cancel(number) => batches.get(&number).map_or((), mp::Batch::cancel),
             Order::Forget(number) => drop(batches.remove(&number)),
-            Order::Resize(workers) => pool.resize(workers),
+            // Whether there is room for so many has been looked at, and the pool stays as it is if there is none any more.
+            Order::Resize(workers) => drop(pool.resize(workers)),
             Order::Pause => pool.pause(),
             Order::Resume => pool.resume(),
             Order::Stop => break,

@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -16,8 +17,11 @@ use crate::mp::attempt::Attempt;
 use crate::mp::socket::Socket;
 use crate::mp::wire::{self, Message};
 use crate::mp::{Error, Result};
-use crate::sys::socket::{own_uid, peer_uid};
-use crate::sys::wait::{Interest, look};
+use crate::sys::handle::Handle;
+use crate::sys::socket::{is_exhaustion, own_uid, peer_uid};
+
+/// The servers to which there are connections.
+static SERVERS: Mutex<Vec<(Address, Weak<Handle>)>> = Mutex::new(Vec::new());
 
 thread_local! {
     /// Those of this thread that nobody uses just now.
@@ -119,17 +123,35 @@ fn connect(address: Address, attempt: Attempt) -> Result<Line> {
     if peer_uid(&stream).map_err(refused)? != own_uid() {
         return Err(Error::Refused(format!("{address} belongs to another user")));
     }
-    let mut socket = Socket::from_fd(stream.into());
+    // The server has ended if its process is not there any more, though somebody who has its listener keeps that open.
+    let server = match Handle::peer(stream.as_fd()) {
+        Err(error) if is_exhaustion(&error) => return Err(refused(error)),
+        server => server.map_err(|_| Error::ManagerGone(attempt))?,
+    };
+    let mut socket = Socket::from_fd(stream.into()).watch(server.map(Arc::new));
     // The server greets: it may be out of descriptors or threads.
-    let greeting = socket.receive().map_err(|error| gone(error, attempt))?;
+    let mut greeting = socket.receive().map_err(|error| gone(error, attempt))?;
     read::<()>(&greeting.bytes, (attempt, Duration::ZERO))?;
-    Ok(Line::new(socket))
+    // Until then, the process on the other side may have been the one that started the server.
+    let server = greeting.fds.pop().map(|pidfd| server_of(address, pidfd));
+    Ok(Line::new(socket.watch(server)))
+}
+
+/// The process of the server, which is held once for all threads of this one.
+fn server_of(address: Address, pidfd: OwnedFd) -> Arc<Handle> {
+    let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
+    servers.retain(|(_, server)| server.strong_count() > 0);
+    let known = servers.iter().find(|(of, _)| *of == address).and_then(|(_, server)| server.upgrade());
+    known.unwrap_or_else(|| {
+        let server = Arc::new(Handle::from(pidfd));
+        servers.push((address, Arc::downgrade(&server)));
+        server
+    })
 }
 
 /// Drops the connections to managers that are gone, which nobody will use again.
 fn forget_the_dead() {
-    let is_alive = |line: &Line| look(line.socket.as_fd(), Interest::HangUp).is_ok_and(|it| !it.hung_up);
-    let _ = CONNECTIONS.try_with(|all| all.borrow_mut().retain(|(_, line)| is_alive(line)));
+    let _ = CONNECTIONS.try_with(|all| all.borrow_mut().retain(|(_, line)| !line.socket.is_gone()));
 }
 
 /// The encoding of a value that is kept at the server.

@@ -13,6 +13,28 @@ use crate::mp::pool::collector::Shared;
 use crate::mp::pool::{Options, Pool};
 use crate::mp::task::{Args, Task};
 use crate::mp::{Error, Result, wire};
+use crate::sys::fd;
+
+/// The most workers that a pool may have, because each of them is a process.
+pub const MOST_WORKERS: usize = 4096;
+
+/// Descriptors that a worker takes of this process: two sockets, two pidfds, its notes, and the copy of a socket.
+const PER_WORKER: u64 = 6;
+
+/// Refuses a number of workers that there can never be, before any of them is started.
+pub(super) fn check(workers: usize) -> Result<()> {
+    if workers > MOST_WORKERS {
+        let why = format!("a pool of {workers} workers: {MOST_WORKERS} are the most, for each of them is a process");
+        return Err(Error::Refused(why));
+    }
+    let (needed, limit) = (workers as u64 * PER_WORKER, fd::limit());
+    if needed > limit {
+        let why = format!("it takes {needed} descriptors, and this process may have {limit}");
+        let error = crate::Error::refused("cannot start", format!("a pool of {workers} workers"), why);
+        return Err(error.hint(fd::RAISE_LIMIT).into());
+    }
+    Ok(())
+}
 
 /// A pool before its start; made by [`Pool::new`].
 #[must_use = "nothing is started before build"]
@@ -40,8 +62,8 @@ impl<A, R> PoolBuilder<A, R> {
         Self { options, workers: None, flaw: None, types: PhantomData }
     }
 
-    /// How many processes work; one for each CPU that this process may use if it is not said. More than CPUs are of use
-    /// only for jobs that wait.
+    /// How many processes work, from 1 to [`MOST_WORKERS`]; one for each CPU that this process may use if it is not said.
+    /// More than CPUs are of use only for jobs that wait.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = NonZeroUsize::new(workers);
         if workers == 0 {
@@ -109,12 +131,15 @@ impl<A, R> PoolBuilder<A, R> {
     /// Starts the workers.
     ///
     /// # Errors
-    /// When they cannot be started (limits on processes or descriptors), or there are to be none.
+    /// When they cannot be started, or there are to be none or more than [`MOST_WORKERS`]. For too many by the limit on
+    /// descriptors none is started; where the limit on processes is met, those that were started are ended again.
     pub fn build(self) -> Result<Pool<A, R>> {
         if let Some(flaw) = self.flaw {
             return Err(flaw);
         }
-        let workers = self.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let cpus = || thread::available_parallelism().map_or(1, |cpus| cpus.get().min(MOST_WORKERS));
+        let workers = self.workers.map_or_else(cpus, NonZeroUsize::get);
+        check(workers)?;
         let (shared, collector) = Shared::start(self.options, workers)?;
         Ok(Pool { shared, collector: Some(collector), types: PhantomData })
     }

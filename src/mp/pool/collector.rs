@@ -1,6 +1,7 @@
 //! The thread of a pool: it takes in results, replaces workers that died, and ends those that take too long.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -8,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use crate::mp::glance::Glance;
 use crate::mp::pool::control::Departure;
-use crate::mp::pool::crew::Member;
+use crate::mp::pool::crew::{Line, Member};
 use crate::mp::pool::outcome::Jobs;
 use crate::mp::pool::state::{Done, Staff, State};
 use crate::mp::pool::{Options, WorkerStats};
 use crate::mp::{Error, Result, Worker};
-use crate::sys::wait::{self, Interest};
+use crate::sys::wait::{self, Interest, Readiness};
 use crate::sys::wake::Waker;
 
 /// So long after a thread has found its result by itself, the next is expected to be found so, too.
@@ -56,7 +57,9 @@ impl Shared {
     pub(super) fn start(options: Options, workers: usize) -> Result<(Arc<Self>, JoinHandle<()>)> {
         let mut state = State::new(options, workers);
         for number in 1..=workers {
-            state.crew.push(Member::start(number as u64, &state.options)?);
+            let started = Member::start(number as u64, &state.options);
+            // If there is no room for all, those that are there end together, and not one after the other.
+            state.crew.push(started.inspect_err(|_| state.crew.iter().for_each(Member::kill))?);
         }
         let shared = Arc::new(Self {
             state: Mutex::new(state),
@@ -174,10 +177,13 @@ impl Shared {
         self.waker.wake();
     }
 
-    /// Calls the callback, without which nobody waits for anything.
+    /// Calls the callback, without which nobody waits for anything. One that panics is called no more: the thread of the pool
+    /// has others to serve.
     fn tell(&self, done: &[Done]) {
-        if let Some(callback) = &mut *self.callback.lock().unwrap_or_else(PoisonError::into_inner) {
-            let staff = self.lock().staff.as_mut().map(std::mem::take);
+        let mut place = self.callback.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(callback) = &mut *place else { return };
+        let staff = self.lock().staff.as_mut().map(std::mem::take);
+        let tell_all = AssertUnwindSafe(|| {
             for it in staff.iter().flatten() {
                 callback(match it {
                     Staff::Started(worker) => Happened::Started(worker),
@@ -187,6 +193,9 @@ impl Shared {
             for (jobs, done, worker) in done {
                 done.clone().for_each(|job| callback(Happened::Done(jobs, job, worker.as_deref())));
             }
+        });
+        if panic::catch_unwind(tell_all).is_err() {
+            *place = None;
         }
     }
 }
@@ -201,9 +210,22 @@ struct Collector {
 
 /// What the thread waits for.
 struct Watched {
-    line: Arc<OwnedFd>,
+    line: Arc<Line>,
     number: u64,
     wants_write: bool,
+}
+
+impl Watched {
+    fn has_ended(&self) -> bool {
+        wait::look(self.line.process.as_fd(), Interest::Read).is_ok_and(Readiness::any)
+    }
+}
+
+/// What was heard of one of them.
+#[derive(Clone, Copy)]
+struct Heard {
+    has_spoken: bool,
+    has_ended: bool,
 }
 
 impl Collector {
@@ -211,9 +233,9 @@ impl Collector {
         while !self.is_over() {
             self.hire();
             let (watched, deadline) = self.watched();
-            let ready = self.wait(&watched, deadline);
+            let heard = self.wait(&watched, deadline);
             let mut done = Vec::new();
-            self.take_in(&watched, &ready, &mut done);
+            self.take_in(&watched, &heard, &mut done);
             self.shared.tell(&done);
         }
     }
@@ -275,29 +297,36 @@ impl Collector {
         (state.crew.iter().map(watch).collect(), deadlines.min())
     }
 
-    /// Waits for something to happen: the numbers of those that spoke, or ended.
-    fn wait(&self, watched: &[Watched], deadline: Option<Instant>) -> Vec<bool> {
+    /// Waits for something to happen: who spoke, and who has ended.
+    fn wait(&self, watched: &[Watched], deadline: Option<Instant>) -> Vec<Heard> {
         let mut fds = vec![(self.shared.waker.as_fd(), Interest::Read)];
         if self.shared.is_looked_for() {
             let soon = Instant::now() + LOOKED_FOR;
             let _ = wait::wait_many(&fds, Some(deadline.map_or(soon, |at| at.min(soon))));
             self.shared.waker.clear();
-            return vec![true; watched.len()];
+            return watched.iter().map(|it| Heard { has_spoken: true, has_ended: it.has_ended() }).collect();
         }
         for it in watched {
             let interest = if it.wants_write { Interest::Both } else { Interest::Read };
-            fds.push((it.line.as_fd(), interest));
+            fds.extend([(it.line.socket.as_fd(), interest), (it.line.process.as_fd(), Interest::Read)]);
         }
         let ready = wait::wait_many(&fds, deadline);
         self.shared.waker.clear();
-        ready.map_or_else(|_| vec![false; watched.len()], |ready| ready[1..].iter().map(|it| it.any()).collect())
+        let heard = |of: &[Readiness]| Heard { has_spoken: of[0].any(), has_ended: of[1].any() };
+        ready.map_or_else(|_| Vec::new(), |ready| ready[1..].chunks_exact(2).map(heard).collect())
     }
 
-    fn take_in(&self, watched: &[Watched], ready: &[bool], done: &mut Vec<Done>) {
+    fn take_in(&self, watched: &[Watched], heard: &[Heard], done: &mut Vec<Done>) {
         let now = Instant::now();
         let mut state = self.shared.lock();
-        for (it, _) in watched.iter().zip(ready).filter(|(_, is_ready)| **is_ready) {
-            state.listen(it.number, done);
+        for (it, heard) in watched.iter().zip(heard) {
+            if heard.has_spoken || heard.has_ended {
+                state.listen(it.number, done);
+            }
+            // What it said before its end has been heard by now.
+            if heard.has_ended {
+                state.bury(it.number, None, done);
+            }
         }
         let timeout = state.options.timeout.unwrap_or_default();
         for number in state.late(now) {

@@ -50,6 +50,14 @@ impl Flight {
     }
 }
 
+/// By what a worker is heard of: copies of its socket and of its pidfd. The socket alone does not tell of its death, because
+/// a child that a job has forked keeps it open.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) socket: OwnedFd,
+    pub(super) process: OwnedFd,
+}
+
 /// A worker as the pool sees it.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -58,8 +66,8 @@ pub(super) struct Member {
     /// Who it is, for each of its results.
     pub(super) worker: Arc<Worker>,
     socket: Socket,
-    /// A copy of the socket, for a wait that does not hold up the pool.
-    pub(super) line: Arc<OwnedFd>,
+    /// What a wait needs that does not hold up the pool.
+    pub(super) line: Arc<Line>,
     /// How many jobs it has begun stands here, readable after its death.
     notes: Region,
     pub(super) flights: VecDeque<Flight>,
@@ -92,7 +100,7 @@ impl Member {
         Ok(Self {
             number,
             worker: Arc::new(process.worker().clone()),
-            line: Arc::new(copy(&ours)?),
+            line: Arc::new(Line { socket: copy(&ours)?, process: copy(&process)? }),
             process,
             socket: ours,
             notes,

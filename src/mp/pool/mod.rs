@@ -26,7 +26,7 @@ use crate::mp::Result;
 use crate::mp::task::{Args, Task};
 
 pub use batch::{AsCompleted, Batch, Job, as_completed};
-pub use builder::PoolBuilder;
+pub use builder::{MOST_WORKERS, PoolBuilder};
 use collector::{Happened, Shared};
 pub use control::{Departure, PoolNews};
 pub use imap::{Imap, ImapUnordered};
@@ -95,8 +95,14 @@ impl<A, R> Pool<A, R> {
 
     /// Sets the number of workers. New ones are started at once; of too many, those leave that have nothing to do, and the
     /// others after the job that they are doing.
-    pub fn resize(&self, workers: NonZeroUsize) {
+    ///
+    /// # Errors
+    /// [`Error::Refused`](crate::mp::Error::Refused) for more than [`MOST_WORKERS`], and
+    /// [`Error::System`](crate::mp::Error::System) for more than there can be descriptors for. The number stays as it was.
+    pub fn resize(&self, workers: NonZeroUsize) -> Result<()> {
+        builder::check(workers.get())?;
         self.shared.resize(workers.get());
+        Ok(())
     }
 
     /// What each worker has done so far.
@@ -190,7 +196,7 @@ impl<A: Serialize, R: DeserializeOwned> Pool<A, R> {
 
     /// Has `callback` called with each job that is done from now on: its batch, its place there, and its result. It is
     /// called in a thread of the pool, one job at a time and in the order in which they are done; while it runs, no other
-    /// result is taken in. It replaces the one before.
+    /// result is taken in. It replaces the one before. If it panics, that is told on standard error, and it is called no more.
     pub fn on_done(&self, mut callback: impl FnMut(u64, usize, Result<R>) + Send + 'static) {
         self.shared.watch(Box::new(move |it| {
             if let Happened::Done(jobs, job, _) = it {

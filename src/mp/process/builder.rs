@@ -3,13 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::marker::PhantomData;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::mp::process::children::Listed;
+use crate::mp::process::running::{Held, Running};
+use crate::mp::process::scope::Left;
 use crate::mp::process::start::{MARK, Start, expect_init};
-use crate::mp::process::{Process, Progress, Said, current};
+use crate::mp::process::{Process, current};
 use crate::mp::socket::Socket;
 use crate::mp::task::Task;
 use crate::mp::{Result, Worker, wire};
@@ -83,6 +84,11 @@ impl<A: Serialize, R> ProcessBuilder<A, R> {
     /// # Errors
     /// As [`Process::spawn`].
     pub fn spawn(self) -> Result<Process<R>> {
+        self.spawn_in(None)
+    }
+
+    /// [`spawn`](Self::spawn), in a scope if there is one.
+    pub(super) fn spawn_in(self, scope: Option<Arc<Left>>) -> Result<Process<R>> {
         expect_init()?;
         let Self { task, args, name, is_daemon, mut command } = self;
         let identity = current::next_child();
@@ -99,15 +105,8 @@ impl<A: Serialize, R> ProcessBuilder<A, R> {
         let worker = Worker { name, pid: child.pid() };
         // A child that is gone already is an answer, not an error: join says how it ended.
         let _ = control.send(&message);
-        let listed = Listed::new(worker.clone());
-        Ok(Process {
-            worker,
-            is_daemon,
-            child,
-            said: Mutex::new(Said { control, answer: Progress::Awaited }),
-            _listed: listed,
-            result: PhantomData,
-        })
+        let running = Running::new(worker, is_daemon, child, control);
+        Ok(Process { running: Held::new(running, scope), result: PhantomData })
     }
 }
 

@@ -4,33 +4,32 @@ mod any;
 mod builder;
 mod children;
 mod current;
+mod running;
+mod scope;
 mod start;
 
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::mp::attempt::{Attempt, Kind, Verb};
-use crate::mp::socket::Socket;
 use crate::mp::task::{Args, Task};
-use crate::mp::wire::{self, Message};
-use crate::mp::{Error, Result, Worker};
-use crate::sys::child::{Child, Ended, Status, Usage};
-use crate::sys::wait::{self, Interest};
+use crate::mp::{Error, Result, Worker, wire};
+use crate::sys::child::{Ended, Status, Usage};
+use crate::sys::wait::Interest;
 use crate::sys::{proc, signal};
 
 pub use any::wait_any;
 pub use builder::ProcessBuilder;
 pub use children::children;
 pub use current::{Current, current};
+pub use scope::{Scope, scope};
 pub(crate) use start::catch;
 pub use start::{before_main, init};
 
-use children::Listed;
+use running::Held;
 use start::Answer;
 
 /// A process that runs one task of this program, and the result that it will give.
@@ -40,7 +39,11 @@ use start::Answer;
 /// the process failed to return, is what [`join`](Process::join) gives.
 ///
 /// **Dropping it waits for the process, unless it is a daemon, which is killed.** That is how Python's multiprocessing
-/// treats the children of a program that ends.
+/// treats the children of a program that ends. While a thread panics, every process that it drops is killed.
+///
+/// Processes that wait for each other, or for this one, belong into a [`scope`]: where a `?` leaves it early, say because the
+/// next process cannot be started, those that are there are ended. Without one, the `?` would drop the first process, and
+/// wait for it, while it waits for what never comes.
 ///
 /// ```standalone_crate
 /// use ipcpipe::mp::Process;
@@ -60,29 +63,8 @@ use start::Answer;
 #[must_use = "dropping a process waits for it"]
 #[derive(Debug)]
 pub struct Process<R> {
-    worker: Worker,
-    is_daemon: bool,
-    child: Child,
-    said: Mutex<Said>,
-    _listed: Listed,
+    running: Held,
     result: PhantomData<fn() -> R>,
-}
-
-/// What a child says, and to whom it says it.
-#[derive(Debug)]
-struct Said {
-    control: Socket,
-    answer: Progress,
-}
-
-/// How far the answer of a child is.
-#[derive(Debug)]
-enum Progress {
-    Awaited,
-    Here(Message),
-    /// The child closed its end without one.
-    Missing,
-    Taken,
 }
 
 impl<R> Process<R> {
@@ -109,25 +91,25 @@ impl<R> Process<R> {
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.worker.pid
+        self.worker().pid
     }
 
     /// Its name, which ps(1) and pstree(1) show as well (the first 15 bytes of it as the name of the command).
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.worker.name
+        &self.worker().name
     }
 
     /// Name and process id.
     #[must_use]
     pub fn worker(&self) -> &Worker {
-        &self.worker
+        self.running.worker()
     }
 
     /// True if it is to be killed when this process ends, or drops it.
     #[must_use]
     pub fn is_daemon(&self) -> bool {
-        self.is_daemon
+        self.running.is_daemon()
     }
 
     /// True until it has ended. It never blocks. What has come of the result is taken in, so a loop of this question is
@@ -140,41 +122,18 @@ impl<R> Process<R> {
     /// Waits until the process has ended, at most `timeout` long (None: for ever); true if it has. The result stays for
     /// [`join`](Self::join). A result of any size is taken in meanwhile, so the child never waits for a reader.
     pub fn wait(&mut self, timeout: Option<Duration>) -> bool {
-        let deadline = timeout.and_then(wait::deadline_in);
-        while self.child.try_reap().is_none() {
-            let ready = wait::wait_many(&self.news(), deadline).unwrap_or_default();
-            if !ready.iter().any(|it| it.any()) {
-                return false;
-            }
-            if ready.get(1).is_some_and(|said| said.any()) {
-                self.said().hear();
-            }
-        }
-        // What was said before the end is still to be read.
-        self.said().hear();
-        true
+        self.running.wait(timeout)
     }
 
-    fn said(&mut self) -> &mut Said {
-        self.said.get_mut().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is readable when there is news of the process: its end, and its answer.
+    /// What is readable when there is news of the process.
     fn news(&mut self) -> Vec<(BorrowedFd<'_>, Interest)> {
-        let mut fds = vec![(self.child.as_fd(), Interest::Read)];
-        let said = self.said.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if matches!(said.answer, Progress::Awaited) {
-            fds.push((said.control.as_fd(), Interest::Read));
-        }
-        fds
+        self.running.news()
     }
 
     /// How it ended and what it used; None while it runs. A process that has ended is found out without blocking.
     #[must_use]
     pub fn ended(&self) -> Option<Ended> {
-        let ended = self.child.try_reap();
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).hear();
-        ended
+        self.running.ended()
     }
 
     /// What the process has used: CPU time and memory. None while it runs.
@@ -191,7 +150,7 @@ impl<R> Process<R> {
 
     /// Sends a signal, by its number. One that has ended already is no error: nobody else is ever signalled.
     pub fn signal(&self, number: i32) {
-        self.child.signal_number(number);
+        self.running.signal(number);
     }
 
     /// Stops the process (SIGSTOP) and waits until it stands still; false if it has ended instead.
@@ -257,52 +216,19 @@ impl<R: DeserializeOwned> Process<R> {
     /// # Errors
     /// [`Error::TimedOut`], and those of [`join`](Self::join).
     pub fn join_timeout(&mut self, timeout: Duration) -> Result<R> {
-        if self.wait(Some(timeout)) { self.take() } else { Err(Error::TimedOut(self.attempt(), timeout)) }
-    }
-
-    fn attempt(&self) -> Attempt {
-        Attempt::new(Verb::Join, Kind::Process, self.pid().into())
+        if self.wait(Some(timeout)) { self.take() } else { Err(Error::TimedOut(self.running.attempt(), timeout)) }
     }
 
     fn take(&mut self) -> Result<R> {
-        match std::mem::replace(&mut self.said().answer, Progress::Taken) {
-            Progress::Here(message) => self.read(message),
-            Progress::Taken => Err(Error::Empty(self.attempt())),
-            Progress::Awaited | Progress::Missing => Err(self.failure()),
-        }
-    }
-
-    fn read(&self, mut message: Message) -> Result<R> {
+        let mut message = self.running.answer()?;
         let (answer, at) = wire::decode_prefix::<Answer>(&message.bytes)?;
         match answer {
             Answer::Returned => {
                 message.bytes.drain(..at);
                 wire::decode_with_handles(message)
             }
-            Answer::Panicked(panic) => Err(Error::Panicked(Box::new(self.worker.clone()), Box::new(panic))),
+            Answer::Panicked(panic) => Err(Error::Panicked(Box::new(self.worker().clone()), Box::new(panic))),
             Answer::Failed(why) => Err(Error::Codec(why)),
-        }
-    }
-
-    /// Why there is no answer.
-    fn failure(&mut self) -> Error {
-        match self.child.try_reap().map(|ended| ended.status) {
-            Some(Status::Killed(signal)) => Error::Signalled(Box::new(self.worker.clone()), signal),
-            Some(Status::Exited(status)) => Error::Exited(Box::new(self.worker.clone()), status),
-            Some(Status::Lost) | None => Error::Exited(Box::new(self.worker.clone()), -1),
-        }
-    }
-}
-
-impl Said {
-    /// Takes in what has come, without waiting.
-    fn hear(&mut self) {
-        while matches!(self.answer, Progress::Awaited) {
-            match self.control.try_receive() {
-                Ok(None) => return,
-                Ok(Some(message)) => self.answer = Progress::Here(message),
-                Err(_) => self.answer = Progress::Missing,
-            }
         }
     }
 }
@@ -310,18 +236,7 @@ impl Said {
 impl<R> AsFd for Process<R> {
     /// The pidfd of pidfd_open(2): readable once the process has ended. For event loops.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.child.as_fd()
-    }
-}
-
-impl<R> Drop for Process<R> {
-    fn drop(&mut self) {
-        if self.is_daemon {
-            self.signal(signal::KILL);
-        }
-        // One that is paused could never end.
-        self.resume();
-        self.wait(None);
+        self.running.as_fd()
     }
 }
 

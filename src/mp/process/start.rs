@@ -2,17 +2,21 @@
 
 use std::cell::RefCell;
 use std::env;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use serde::{Deserialize, Serialize};
 
+use crate::mp::attempt::{Attempt, Kind, Verb};
 use crate::mp::process::current::{self, Current};
 use crate::mp::socket::Socket;
 use crate::mp::wire::{self, Message};
 use crate::mp::{Panic, Result, Worker, task};
+use crate::sys::handle::Handle;
+use crate::sys::socket::peer_pid;
 use crate::sys::wait::{self, Interest};
 use crate::sys::{fd, process, signal};
 
@@ -63,7 +67,7 @@ pub fn init() {
         && let Ok(control) = fd::take_input_socket()
     {
         // What a child answers is all that it says, so its exit status is no news.
-        let _ = run(Socket::from_fd(control));
+        let _ = parent(control.as_fd()).and_then(|parent| run(Socket::from_fd(control).watch(parent.clone()), parent));
         process::leave(0);
     }
 }
@@ -93,13 +97,24 @@ macro_rules! init_before_main {
     };
 }
 
-fn run(mut control: Socket) -> Result<()> {
+/// The process that started this one, as long as it lives; None where it cannot be seen, in another pid namespace.
+fn parent(control: BorrowedFd<'_>) -> Result<Option<Arc<Handle>>> {
+    let gone = |error| crate::Error::os("cannot find", "the parent", error);
+    let parent = Handle::peer(control).map_err(gone)?;
+    // Whoever has the number of a parent that has ended is not the parent.
+    if parent.is_some() && peer_pid(&control) != Some(std::os::unix::process::parent_id()) {
+        return Err(crate::mp::Error::Closed(Attempt::with_some(Verb::Receive, Kind::Pipe)));
+    }
+    Ok(parent.map(Arc::new))
+}
+
+fn run(mut control: Socket, parent: Option<Arc<Handle>>) -> Result<()> {
     let mut message = control.receive()?;
     let (start, at) = wire::decode_prefix::<Start>(&message.bytes)?;
     message.bytes.drain(..at);
     introduce(&start);
     if start.is_daemon {
-        die_with_parent(&control)?;
+        die_with(parent, &control)?;
     }
     panic::set_hook(Box::new(note_panic));
     let answer = match perform(&start.task, message) {
@@ -131,11 +146,14 @@ fn perform(task: &str, args: Message) -> std::result::Result<Message, Answer> {
     }
 }
 
-/// Ends this process when its parent does. PR_SET_PDEATHSIG would come when the thread ends that started it.
-fn die_with_parent(control: &Socket) -> Result<()> {
+/// Ends this process when its parent does. PR_SET_PDEATHSIG would come when the thread ends that started it, and the socket
+/// alone stays open as long as anybody has it whom the parent has forked.
+fn die_with(parent: Option<Arc<Handle>>, control: &Socket) -> Result<()> {
     let lifeline = fd::duplicate(control.as_fd(), "the socket to the parent")?;
     let watch = move || {
-        let _ = wait::wait([(lifeline.as_fd(), Interest::HangUp)], None);
+        let mut fds = vec![(lifeline.as_fd(), Interest::HangUp)];
+        fds.extend(parent.iter().map(|parent| (parent.as_fd(), Interest::Read)));
+        let _ = wait::wait_many(&fds, None);
         signal::die_by(signal::KILL)
     };
     let spawned = thread::Builder::new().name("lifeline".to_owned()).spawn(watch);

@@ -6,14 +6,12 @@
 //!
 //! Kill points: a sleeper that is killed leaves the bit at most, which costs the next ringer one call in vain and is gone with
 //! it. One that is killed after he was woken and before he could pass it on, and a ringer that is killed between his deed and
-//! the ring, leave others asleep; but nobody sleeps for longer than 100 ms without a look.
+//! the ring, leave others asleep; but nobody sleeps for longer than 100 ms without a look. Where nobody is killed, nobody needs
+//! that look: `tests/loom.rs` compiles this very file, with sleeps that no time ends, and tries every interleaving.
 
-use std::hint;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::time::Instant;
 
-use crate::sys::shared::futex::{futex_wait, futex_wake};
-use crate::sys::shared::nap;
+use super::sync::{AtomicU32, LOOKS, Ordering, fence, futex_wait, futex_wake, nap, spin_loop};
 
 /// The word, somewhere in a region.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +20,7 @@ pub(super) struct Bell<'a>(&'a AtomicU32);
 /// Somebody may be asleep.
 const ASLEEP: u32 = 1;
 
-/// Looks before a sleep, and pauses between two looks: what comes within a few microseconds is cheaper to await than to sleep
-/// for.
-const LOOKS: u32 = 60;
+/// Pauses between two of the looks before a sleep.
 const PAUSES: u32 = 8;
 
 impl<'a> Bell<'a> {
@@ -52,7 +48,7 @@ impl<'a> Bell<'a> {
 
     /// Wakes all sleepers.
     pub(super) fn ring_all(self) {
-        fence(Ordering::SeqCst);
+        // It looks at nothing that decides whether to wake, so no fence is needed here.
         self.0.fetch_add(2, Ordering::SeqCst);
         futex_wake(self.0, u32::MAX);
     }
@@ -78,7 +74,7 @@ impl Sleeper<'_> {
             if is_there() {
                 return;
             }
-            (0..PAUSES).for_each(|_| hint::spin_loop());
+            (0..PAUSES).for_each(|_| spin_loop());
         }
         let word = self.announce();
         if !is_there() {

@@ -11,6 +11,18 @@ mod ledger;
 mod ring;
 mod table;
 
+/// What the bell takes from the system; its model test takes the same from loom.
+mod sync {
+    pub(super) use std::hint::spin_loop;
+    pub(super) use std::sync::atomic::{AtomicU32, Ordering, fence};
+
+    pub(super) use crate::sys::shared::futex::{futex_wait, futex_wake};
+    pub(super) use crate::sys::shared::nap;
+
+    /// Looks before a sleep: what comes within a few microseconds is cheaper to await than to sleep for.
+    pub(super) const LOOKS: u32 = 60;
+}
+
 use std::fmt;
 use std::iter::FusedIterator;
 use std::marker::PhantomData;

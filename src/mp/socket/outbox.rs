@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{HEADER, LONGEST, MOST_FDS_OF_ALL, attempt, carriers};
+use super::{HEADER, LONGEST, Line, MOST_FDS_OF_ALL, attempt, carriers};
 use crate::mp::Error;
 use crate::mp::attempt::Verb;
 use crate::mp::wire::Message;
 use crate::sys::stream::{self, MOST_FDS, Wait};
-use crate::sys::wait::{Interest, wait};
+use crate::sys::wait::Interest;
 
 /// Up to this size a frame is copied together, which takes the kernel less time than a look at two pieces.
 const TINY: usize = 256;
@@ -69,8 +69,8 @@ impl Outbox {
     }
 
     /// Sends all that is queued, and then `message`.
-    pub(super) fn send(&mut self, socket: BorrowedFd<'_>, message: &Message) -> Result<(), Error> {
-        self.flush(socket, Wait::Yes)?;
+    pub(super) fn send(&mut self, line: Line<'_>, message: &Message) -> Result<(), Error> {
+        self.flush(line, Wait::Yes)?;
         let head = Head::of(message.bytes.len(), message.fds.len())?;
         if message.fds.is_empty() {
             let mut joined = [0; TINY];
@@ -78,9 +78,9 @@ impl Outbox {
                 Some(frame) => {
                     frame[..HEADER].copy_from_slice(head.bytes());
                     frame[HEADER..].copy_from_slice(&message.bytes);
-                    self.send_all(socket, [frame, &[]], &[], false)
+                    self.send_all(line, [frame, &[]], &[], false)
                 }
-                None => self.send_all(socket, [head.bytes(), &message.bytes], &[], false),
+                None => self.send_all(line, [head.bytes(), &message.bytes], &[], false),
             };
         }
         let mut rest = head.bytes();
@@ -89,10 +89,10 @@ impl Outbox {
             let fds: Vec<_> = chunk.iter().map(AsFd::as_fd).collect();
             let begun = rest.len() != head.length;
             if chunks.peek().is_none() {
-                return self.send_all(socket, [rest, &message.bytes], &fds, begun);
+                return self.send_all(line, [rest, &message.bytes], &fds, begun);
             }
             let (part, after) = rest.split_at(if begun { 1 } else { HEADER + 1 });
-            self.send_all(socket, [part, &[]], &fds, begun)?;
+            self.send_all(line, [part, &[]], &fds, begun)?;
             rest = after;
         }
         Ok(())
@@ -101,7 +101,7 @@ impl Outbox {
     /// Sends all of `parts`, with `fds` at their first byte. `begun` says that a part of the message is sent already.
     fn send_all(
         &mut self,
-        socket: BorrowedFd<'_>,
+        line: Line<'_>,
         parts: [&[u8]; 2],
         fds: &[BorrowedFd<'_>],
         begun: bool,
@@ -111,14 +111,14 @@ impl Outbox {
         let (mut left, mut fds) = (&mut slices[..number], fds);
         let mut sent = 0;
         while sent < parts[0].len() + parts[1].len() {
-            match stream::send(socket, left, fds, Wait::Yes) {
+            match stream::send(line.socket, left, fds, line.patience()) {
                 Ok(count) => {
                     sent += count;
                     IoSlice::advance_slices(&mut left, count);
                     fds = &[];
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => await_room(socket)?,
-                Err(error) => return Err(self.failed(socket, error, begun || sent > 0)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.await_room(line)?,
+                Err(error) => return Err(self.failed(line, error, begun || sent > 0)),
             }
         }
         Ok(())
@@ -148,10 +148,11 @@ impl Outbox {
     }
 
     /// Sends what is queued, all of it if it may wait. True when nothing is left.
-    pub(super) fn flush(&mut self, socket: BorrowedFd<'_>, wait: Wait) -> Result<bool, Error> {
+    pub(super) fn flush(&mut self, line: Line<'_>, wait: Wait) -> Result<bool, Error> {
         if self.is_broken {
-            return Err(Error::Closed(attempt(socket, Verb::Send)));
+            return Err(Error::Closed(attempt(line.socket, Verb::Send)));
         }
+        let patience = if wait == Wait::Yes { line.patience() } else { wait };
         while let Some(first) = self.pieces.front() {
             let mut slices = [IoSlice::new(&first.bytes[self.sent..]); PIECES];
             let mut number = 1;
@@ -160,11 +161,11 @@ impl Outbox {
                 number += 1;
             }
             let fds: Vec<_> = first.fds.iter().map(AsFd::as_fd).collect();
-            match stream::send(socket, &slices[..number], &fds, wait) {
+            match stream::send(line.socket, &slices[..number], &fds, patience) {
                 Ok(count) => self.advance(count),
-                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(self.failed(socket, error, true)),
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(self.failed(line, error, true)),
                 Err(_) if wait == Wait::No => return Ok(false),
-                Err(_) => await_room(socket)?,
+                Err(_) => self.await_room(line)?,
             }
         }
         Ok(true)
@@ -186,23 +187,26 @@ impl Outbox {
         }
     }
 
+    fn await_room(&mut self, line: Line<'_>) -> Result<(), Error> {
+        match line.wait(Interest::Write, None) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.failed(line, ErrorKind::BrokenPipe.into(), true)),
+            Err(error) => Err(stream::explain("cannot wait for another process", error).into()),
+        }
+    }
+
     /// What an error means, and what it leaves: a message that is sent in part cannot be followed by another.
-    fn failed(&mut self, socket: BorrowedFd<'_>, error: std::io::Error, begun: bool) -> Error {
+    fn failed(&mut self, line: Line<'_>, error: std::io::Error, begun: bool) -> Error {
         let is_gone = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
         if is_gone || begun {
             self.is_broken = true;
             self.pieces.clear();
-            stream::end(socket);
+            stream::end(line.socket);
         }
         if is_gone {
-            Error::Closed(attempt(socket, Verb::Send))
+            Error::Closed(attempt(line.socket, Verb::Send))
         } else {
             stream::explain("cannot send to another process", error).into()
         }
     }
-}
-
-fn await_room(socket: BorrowedFd<'_>) -> Result<(), Error> {
-    let waited = wait([(socket, Interest::Write)], None);
-    waited.map(drop).map_err(|error| stream::explain("cannot wait for another process", error).into())
 }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use ipcpipe::mp::{Condition, Lock, Process, Result, Unlocked, Value};
+use ipcpipe::mp::{self, Condition, Lock, Result, Scope, Unlocked, Value};
 use ipcpipe::task;
 
 use super::say;
@@ -22,11 +22,16 @@ fn consumer(condition: Condition, pots: Unlocked<u32>) -> Result<()> {
 }
 
 pub(super) fn run() -> Result<String> {
+    // The consumer waits for this process. Should it fail before there are three pots, the scope ends the consumer.
+    mp::scope(produce)
+}
+
+fn produce(scope: &Scope) -> Result<String> {
     let condition = Condition::new(&Lock::new()?)?;
     let pots = Value::unlocked(0_u32)?;
 
     // The lock comes with the condition, so the child cannot use another one by mistake.
-    let consumer = Process::spawn(task!(consumer), (condition.clone(), pots.clone()))?;
+    let consumer = scope.spawn(task!(consumer), (condition.clone(), pots.clone()))?;
     for _ in 0..3 {
         thread::sleep(Duration::from_millis(10));
         let _guard = condition.lock()?;

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use ipcpipe::mp::{self, Process, Result, Sender, channel};
+use ipcpipe::mp::{self, Process, Result, Scope, Sender, channel};
 use ipcpipe::sys::signal;
 use ipcpipe::task;
 
@@ -26,14 +26,19 @@ fn program(alive: Sender<()>, wait_for_ever: bool) -> Result<()> {
 }
 
 pub(super) fn run() -> Result<String> {
+    // What is started in a scope ends with it, also by force.
+    mp::scope(end_programs)
+}
+
+fn end_programs(scope: &Scope) -> Result<String> {
     let (sender, mut receiver) = channel()?;
-    Process::spawn(task!(program), (sender, false))?.join()??;
+    scope.spawn(task!(program), (sender, false))?.join()??;
     let ended = receiver.poll(Some(Duration::from_secs(5)))?;
     say!("the daemon is gone: {ended}");
 
     // In Python a daemon outlives a parent that gets SIGKILL. Here the kernel tells it of the end.
     let (sender, mut receiver) = channel()?;
-    let mut process = Process::spawn(task!(program), (sender, true))?;
+    let mut process = scope.spawn(task!(program), (sender, true))?;
     thread::sleep(Duration::from_millis(50));
     say!("sends SIGKILL to {}", process.worker());
     process.signal(signal::KILL);

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use ipcpipe::mp::{self, JoinableQueue, Process, Queue, Result};
+use ipcpipe::mp::{self, JoinableQueue, Queue, Result, Scope};
 use ipcpipe::sys::signal;
 use ipcpipe::task;
 
@@ -38,16 +38,21 @@ fn dawdle(tasks: JoinableQueue<u32>) -> Result<()> {
 }
 
 pub(super) fn run() -> Result<String> {
+    // All of them wait for tasks. If one cannot be started, the scope ends the others instead of waiting for them.
+    mp::scope(work_off)
+}
+
+fn work_off(scope: &Scope) -> Result<String> {
     let (tasks, results) = (JoinableQueue::bounded(8)?, Queue::new()?);
     for size in [1000, 2000, 3000, 4000] {
         tasks.put(&size)?;
     }
 
-    let mut idler = Process::spawn(task!(dawdle), tasks.clone())?;
+    let mut idler = scope.spawn(task!(dawdle), tasks.clone())?;
     while tasks.len() == 4 {
         thread::sleep(Duration::from_millis(1));
     }
-    let start = |_| Process::spawn(task!(work), (tasks.clone(), results.clone()));
+    let start = |_| scope.spawn(task!(work), (tasks.clone(), results.clone()));
     let workers: Vec<_> = (0..2).map(start).collect::<Result<_>>()?;
 
     // Python's join() would wait for ever for the task that the idler took with him. Here another one gets it.

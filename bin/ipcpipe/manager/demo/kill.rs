@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ipcpipe::mp::{Error, Process, Result};
+use ipcpipe::mp::{self, Error, Result, Scope};
 use ipcpipe::task;
 
 use super::say;
@@ -15,7 +15,12 @@ fn run_for_ever() {
 }
 
 pub(super) fn run() -> Result<String> {
-    let mut process = Process::spawn(task!(run_for_ever), ())?;
+    // Whatever fails in a scope, nothing that was started there goes on, and nobody waits for it.
+    mp::scope(kill)
+}
+
+fn kill(scope: &Scope) -> Result<String> {
+    let mut process = scope.spawn(task!(run_for_ever), ())?;
 
     // The time is part of the answer: nothing here can hang.
     match process.join_timeout(Duration::from_millis(100)) {

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use ipcpipe::mp::{self, Lock, Process, Result, Unlocked, Value};
+use ipcpipe::mp::{self, Lock, Result, Scope, Unlocked, Value};
 use ipcpipe::task;
 
 use super::say;
@@ -31,16 +31,21 @@ fn hold_for_ever(lock: Lock) -> Result<()> {
 }
 
 pub(super) fn run() -> Result<String> {
+    // Whatever fails in a scope, nothing that was started there goes on.
+    mp::scope(take_turns)
+}
+
+fn take_turns(scope: &Scope) -> Result<String> {
     let lock = Lock::new()?;
     let inside = Value::unlocked(0)?;
-    let start = |_| Process::spawn(task!(enter), (lock.clone(), inside.clone()));
+    let start = |_| scope.spawn(task!(enter), (lock.clone(), inside.clone()));
     let processes: Vec<_> = (0..3).map(start).collect::<Result<_>>()?;
     let mut met = 0;
     for entered in mp::join_all(processes) {
         met += entered??;
     }
 
-    let mut holder = Process::spawn(task!(hold_for_ever), lock.clone())?;
+    let mut holder = scope.spawn(task!(hold_for_ever), lock.clone())?;
     while lock.try_lock().is_ok() {
         thread::sleep(Duration::from_millis(1));
     }

@@ -1,6 +1,6 @@
 //! manager: a server process keeps a list, a dict and a value that others share.
 
-use ipcpipe::mp::{self, DictProxy, ListProxy, Manager, Process, Result, ValueProxy};
+use ipcpipe::mp::{self, DictProxy, ListProxy, Manager, Result, ValueProxy};
 use ipcpipe::task;
 
 use super::say;
@@ -32,10 +32,10 @@ pub(super) fn run() -> Result<String> {
     let (lost, safe) = (manager.value(0)?, manager.value(0)?);
 
     let shared: Shared = (names.clone(), lengths.clone(), lost.clone(), safe.clone());
-    let processes: Vec<_> = (0..3).map(|_| Process::spawn(task!(work), (shared.clone(),))).collect::<Result<_>>()?;
-    for worked in mp::join_all(processes) {
-        worked??;
-    }
+    mp::scope(|scope| {
+        let processes: Vec<_> = (0..3).map(|_| scope.spawn(task!(work), (shared.clone(),))).collect::<Result<_>>()?;
+        mp::join_all(processes).into_iter().try_for_each(|worked| worked?)
+    })?;
 
     say!("list: {:?}", names.to_vec()?);
     say!("dict: {:?}", lengths.to_map::<std::collections::BTreeMap<_, _>>()?);

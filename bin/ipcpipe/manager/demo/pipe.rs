@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ipcpipe::mp::{Connection, Process, Result, pipe};
+use ipcpipe::mp::{self, Connection, Result, Scope, pipe};
 use ipcpipe::task;
 use serde::{Deserialize, Serialize};
 
@@ -31,10 +31,14 @@ fn worker(mut parent: Connection<u64, Request>) -> Result<u32> {
 }
 
 pub(super) fn run() -> Result<String> {
+    mp::scope(ask)
+}
+
+fn ask(scope: &Scope) -> Result<String> {
     let (mut child, theirs) = pipe::<Request, u64>()?;
 
     // The child's end is moved into the child, so no copy of it stays open here: the mistake by which pipes hang.
-    let process = Process::spawn(task!(worker), theirs)?;
+    let process = scope.spawn(task!(worker), theirs)?;
 
     say!("an answer without a question within 10 ms: {}", child.poll(Some(Duration::from_millis(10)))?);
     for request in [Request::Word("one".into()), Request::Number(1), Request::Word("three".into()), Request::Number(12)] {

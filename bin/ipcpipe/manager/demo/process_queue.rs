@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use ipcpipe::mp::{Process, Queue, Result};
+use ipcpipe::mp::{self, Queue, Result, Scope};
 use ipcpipe::task;
 
 use super::say;
@@ -35,16 +35,22 @@ fn iterator(queue: Queue<String>) -> usize {
 }
 
 pub(super) fn run() -> Result<String> {
+    // Whoever puts waits for room, and whoever gets for a message. If one of them cannot be started, the other one would wait
+    // for ever, and we for him: the scope ends him then.
+    mp::scope(send_and_receive)
+}
+
+fn send_and_receive(scope: &Scope) -> Result<String> {
     // It has room for 4: a sender who is faster than the receiver waits for him.
     let queue = Queue::bounded(4)?;
-    let sends = Process::spawn(task!(sender), queue.clone())?;
-    let receives = Process::spawn(task!(receiver), queue.clone())?;
+    let sends = scope.spawn(task!(sender), queue.clone())?;
+    let receives = scope.spawn(task!(receiver), queue.clone())?;
     sends.join()??;
     queue.put(&"END".to_owned())?;
     let received = receives.join()??;
 
     // END works for one receiver; many need as many of them, and nobody may take two. close() ends all at once.
-    let receivers: Vec<_> = (0..2).map(|_| Process::spawn(task!(iterator), queue.clone())).collect::<Result<_>>()?;
+    let receivers: Vec<_> = (0..2).map(|_| scope.spawn(task!(iterator), queue.clone())).collect::<Result<_>>()?;
     for i in 0..10 {
         queue.put(&format!("Message {i}"))?;
     }

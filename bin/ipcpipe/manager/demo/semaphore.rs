@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use ipcpipe::mp::{self, Process, Result, Semaphore, Unlocked, Value};
+use ipcpipe::mp::{self, Result, Semaphore, Unlocked, Value};
 use ipcpipe::task;
 
 use super::say;
@@ -22,11 +22,11 @@ fn visit(semaphore: Semaphore, inside: Unlocked<u32>, most: Unlocked<u32>) {
 pub(super) fn run() -> Result<String> {
     let semaphore = Semaphore::bounded(2)?;
     let (inside, most) = (Value::unlocked(0_u32)?, Value::unlocked(0_u32)?);
-    let start = |_| Process::spawn(task!(visit), (semaphore.clone(), inside.clone(), most.clone()));
-    let processes: Vec<_> = (0..5).map(start).collect::<Result<_>>()?;
-    for visited in mp::join_all(processes) {
-        visited?;
-    }
+    mp::scope(|scope| {
+        let start = |_| scope.spawn(task!(visit), (semaphore.clone(), inside.clone(), most.clone()));
+        let processes: Vec<_> = (0..5).map(start).collect::<Result<_>>()?;
+        mp::join_all(processes).into_iter().collect::<Result<()>>()
+    })?;
     say!("{} permits are there again", semaphore.available());
 
     // A bounded semaphore takes no more permits than it was made with: a release too many is a mistake.

@@ -20,11 +20,13 @@ pub(super) fn run() -> Result<String> {
     COUNTER.store(42, Relaxed);
     say!("the counter is 42 here; a forked child would see that, a spawned one cannot");
 
-    // All run at the same time, so it is open who speaks first.
-    let processes: Vec<_> = (1..=3).map(|number| Process::spawn(task!(worker), number)).collect::<Result<_>>()?;
+    let squares: Vec<u32> = mp::scope(|scope| {
+        // All run at the same time, so it is open who speaks first. If one cannot be started, the scope ends the others.
+        let processes: Vec<_> = (1..=3).map(|number| scope.spawn(task!(worker), number)).collect::<Result<_>>()?;
 
-    // The results come in the order of the processes.
-    let squares: Vec<u32> = mp::join_all(processes).into_iter().collect::<Result<_>>()?;
+        // The results come in the order of the processes.
+        mp::join_all(processes).into_iter().collect::<Result<_>>()
+    })?;
     say!("results {squares:?}");
 
     // Python's spawn has to start an interpreter and to import the program; 75 ms are usual.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ipcpipe::mp::{self, Process, Result, Value};
+use ipcpipe::mp::{self, Result, Value};
 use ipcpipe::task;
 
 use super::say;
@@ -29,11 +29,13 @@ fn update(count: Value<i64>) -> Result<()> {
 /// Two processes at the same task.
 fn count(task: mp::Task<(Value<i64>,), Result<()>>) -> Result<i64> {
     let count = Value::new(0)?;
-    let processes = [Process::spawn(task, count.clone())?, Process::spawn(task, count.clone())?];
-    for counted in mp::join_all(processes) {
-        counted??;
-    }
-    count.get()
+    mp::scope(|scope| {
+        let processes = [scope.spawn(task, count.clone())?, scope.spawn(task, count.clone())?];
+        for counted in mp::join_all(processes) {
+            counted??;
+        }
+        count.get()
+    })
 }
 
 pub(super) fn run() -> Result<String> {

@@ -1,14 +1,13 @@
 //! A state that requests wait for.
 
-use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::protocol::Limit;
 use crate::mp::attempt::{Attempt, Kind, Verb};
+use crate::mp::socket::Socket;
 use crate::mp::{Error, Result};
-use crate::sys::wait::{Interest, look};
 
 /// How long a waiter sleeps before he looks whether his client is still there.
 const NAP: Duration = Duration::from_millis(100);
@@ -21,7 +20,7 @@ pub(super) const TRIED: Attempt = Attempt::with_some(Verb::Use, Kind::Manager);
 pub(super) struct Client<'a> {
     /// The number of the connection.
     pub(super) id: u64,
-    pub(super) socket: BorrowedFd<'a>,
+    pub(super) socket: &'a Socket,
     /// Set when the object that the request is about is no more.
     pub(super) is_removed: &'a AtomicBool,
 }
@@ -33,8 +32,7 @@ impl Client<'_> {
         if self.is_removed.load(Ordering::Relaxed) {
             return Err(removed());
         }
-        let is_gone = look(self.socket, Interest::HangUp).is_ok_and(|it| it.hung_up);
-        if is_gone { Err(Error::Closed(TRIED)) } else { Ok(()) }
+        if self.socket.is_gone() { Err(Error::Closed(TRIED)) } else { Ok(()) }
     }
 }
 

@@ -18,10 +18,11 @@ mod session;
 mod update;
 mod value;
 
+use std::collections::HashMap;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ use super::protocol::Failure;
 use crate::mp::socket::Socket;
 use crate::mp::wire::{self, Handle, Message};
 use crate::mp::{Error, Result};
-use crate::sys::signal;
-use crate::sys::socket::{is_exhaustion, own_uid, peer_uid};
+use crate::sys::socket::{is_exhaustion, listen_as_this_process, own_uid, peer_pid, peer_uid};
+use crate::sys::{handle as process, signal};
 
 use object::Objects;
 use session::{Session, answered};
@@ -45,11 +46,15 @@ pub(super) fn serve(listener: Handle) -> Result<(), String> {
     // A key that is pressed in the terminal is for its owner, with whom the server ends.
     signal::ignore(&signal::LEFT_TO_OTHERS).map_err(|error| error.to_string())?;
     let listener = UnixListener::from(listener.into_fd().map_err(|error| error.to_string())?);
+    // Who connects has to see the end of this process, also while somebody else has the listener.
+    listen_as_this_process(&listener).map_err(|error| error.to_string())?;
     let objects = Arc::new(Objects::default());
-    let mut spare = Spare::of(&listener);
+    // Without one it could not even tell a client that there is none: better that it is gone.
+    let mut spare = Spare(Some(listener.try_clone().map_err(|error| error.to_string())?));
+    let mut clients = Clients::default();
     for id in 0.. {
         match listener.accept() {
-            Ok((stream, _)) => receive(id, stream, &objects),
+            Ok((stream, _)) => receive(id, stream, &mut clients, &objects),
             Err(error) if is_exhaustion(&error) => spare.refuse_one(&listener, &error),
             // A client that went away before it was received, or worse: then this must not become a spin.
             Err(_) => thread::sleep(PAUSE),
@@ -59,21 +64,57 @@ pub(super) fn serve(listener: Handle) -> Result<(), String> {
 }
 
 /// Gives the client a thread, if it belongs to the user.
-fn receive(id: u64, stream: UnixStream, objects: &Arc<Objects>) {
+fn receive(id: u64, stream: UnixStream, clients: &mut Clients, objects: &Arc<Objects>) {
     if !peer_uid(&stream).is_ok_and(|uid| uid == own_uid()) {
         return;
     }
+    let (client, greeting) = match clients.of(&stream).and_then(|client| Ok((client, greeting()?))) {
+        Ok(both) => both,
+        Err(error) if is_exhaustion(&error) => return refuse(stream, &error),
+        // It has ended already.
+        Err(_) => return,
+    };
     let (given, taken) = mpsc::sync_channel(1);
     let objects = Arc::clone(objects);
     let serve = move || {
         if let Ok(stream) = taken.recv() {
-            Session::new(id, Socket::from_fd(OwnedFd::from(stream)), objects).serve();
+            let socket = Socket::from_fd(OwnedFd::from(stream)).watch(client);
+            Session::new(id, socket, objects).serve(greeting);
         }
     };
     match thread::Builder::new().name(format!("client-{id}")).spawn(serve) {
         // It waits for the stream, which is still here if there is no thread.
         Ok(_) => drop(given.send(stream)),
         Err(error) => refuse(stream, &error),
+    }
+}
+
+/// The greeting, by which a client gets hold of this process.
+fn greeting() -> io::Result<Message> {
+    let mut greeting = Message { bytes: Vec::new(), fds: vec![process::Handle::this()?.into()] };
+    answered(Ok(()), &mut greeting.bytes);
+    Ok(greeting)
+}
+
+/// The processes that have connections, by their pids, each held once for all its threads.
+#[derive(Default)]
+struct Clients(HashMap<u32, Weak<process::Handle>>);
+
+impl Clients {
+    /// The process that has connected; None if it cannot be seen, in another pid namespace.
+    ///
+    /// # Errors
+    /// ESRCH when it has ended; EMFILE.
+    fn of(&mut self, stream: &UnixStream) -> io::Result<Option<Arc<process::Handle>>> {
+        let Some(pid) = peer_pid(stream) else { return Ok(None) };
+        // As long as the process lives that has the number, no other one can have it.
+        if let Some(known) = self.0.get(&pid).and_then(Weak::upgrade).filter(|it| !it.has_ended()) {
+            return Ok(Some(known));
+        }
+        let client = process::Handle::peer(stream.as_fd())?.map(Arc::new);
+        self.0.retain(|_, client| client.strong_count() > 0);
+        self.0.extend(client.iter().map(|client| (pid, Arc::downgrade(client))));
+        Ok(client)
     }
 }
 
@@ -90,17 +131,13 @@ fn refuse(stream: UnixStream, error: &io::Error) {
 struct Spare(Option<UnixListener>);
 
 impl Spare {
-    fn of(listener: &UnixListener) -> Self {
-        Self(listener.try_clone().ok())
-    }
-
     fn refuse_one(&mut self, listener: &UnixListener, error: &io::Error) {
         drop(self.0.take());
         match listener.accept() {
             Ok((stream, _)) => refuse(stream, error),
             Err(_) => thread::sleep(PAUSE),
         }
-        *self = Self::of(listener);
+        self.0 = listener.try_clone().ok();
     }
 }
 

@@ -1,7 +1,6 @@
 //! One connection of one client: its requests, one after the other, and what it holds meanwhile.
 
 use std::collections::HashMap;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -31,12 +30,12 @@ impl Session {
         Self { id, line: Line::new(socket), objects, held: HashMap::new() }
     }
 
-    /// Serves the client until it is gone. What it holds then becomes free.
-    pub(super) fn serve(mut self) {
-        let mut answer = Message::default();
-        answered(Ok(()), &mut answer.bytes);
+    /// Greets the client, and serves it until it is gone. What it holds then becomes free.
+    pub(super) fn serve(mut self, greeting: Message) {
+        let mut answer = greeting;
         while self.line.socket.send(&answer).is_ok() {
             // Whoever sends what is no message is no client.
+            answer.fds.clear();
             let Ok(request) = self.line.receive() else { break };
             self.answer(&request.bytes, &mut answer.bytes);
         }
@@ -77,7 +76,7 @@ impl Session {
     }
 
     fn client<'a>(&'a self, is_removed: &'a AtomicBool) -> Client<'a> {
-        Client { id: self.id, socket: self.line.socket.as_fd(), is_removed }
+        Client { id: self.id, socket: &self.line.socket, is_removed }
     }
 }
 
