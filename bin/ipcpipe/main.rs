@@ -71,9 +71,10 @@ fn main() -> ExitCode {
     // A worker of a pool never returns from here.
     ipcpipe::init();
     let words: Vec<OsString> = env::args_os().collect();
-    let answer = match stage::of(&words) {
-        Some(stage) => stage.map(|stage| finish(stage::run(stage))),
-        None => parse::parse(&words).map(execute),
+    let answer = match (stage::of(&words), manager::verb_of(&words)) {
+        (Some(stage), _) => stage.map(|stage| finish(stage::run(stage))),
+        (_, Some(verb)) => Ok(manager::run_verb(verb).into()),
+        _ => parse::parse(&words).map(execute),
     };
     match answer {
         Ok(exit) => exit,

@@ -40,11 +40,12 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
+use clap::Subcommand as _;
 use ipcpipe::Error;
 use ipcpipe::sys::signal;
 
-use self::grammar::Options;
 pub(crate) use self::grammar::verbs_of_targets;
+use self::grammar::{Options, Verb};
 pub(crate) use self::help::topics;
 pub(crate) use self::options::{ManagerArgs, Surface, surfaces, with_verbs};
 use self::script::Source;
@@ -85,6 +86,22 @@ pub(crate) fn run(args: &ManagerArgs) -> Status {
         (None, None, None) if repl::is_for_a_person() => repl::run(options, log),
         (None, None, None) => script(Source::Stdin),
     };
+    said(outcome)
+}
+
+/// The verb and what follows it, in `words` that are `ipcpipe manager VERB ...`. Whatever they are, it is for the grammar of
+/// verbs to read them: to define all else that can be typed takes longer than most verbs.
+pub(crate) fn verb_of(words: &[OsString]) -> Option<&[OsString]> {
+    let [_, manager, verb, ..] = words else { return None };
+    (manager == "manager" && verb.to_str().is_some_and(Verb::has_subcommand)).then(|| &words[2..])
+}
+
+/// Carries out the command that `words` are.
+pub(crate) fn run_verb(words: &[OsString]) -> Status {
+    said(oneshot::run(words, &Options::default()))
+}
+
+fn said(outcome: Result<Status, Error>) -> Status {
     outcome.unwrap_or_else(|error| {
         complain(error);
         Status::FAILED

@@ -15,6 +15,9 @@ use crate::{Error, OneLine};
 
 /// Bytes that one pread(2) gets: they have to fit the second-level cache beside the tables.
 const READ: u64 = 256 << 10;
+/// The same of a part that is shorter than 1 MiB, and then is the whole text: to get the memory for them takes the kernel
+/// longer than it takes to count it.
+const READ_OF_FEW: u64 = 64 << 10;
 /// Bytes of a window that are counted at once, and copied if need be: they have to fit the first-level cache.
 const LOOK: u64 = 16 << 10;
 /// Bytes at either end of the text that are looked at before and after it is counted.
@@ -142,7 +145,8 @@ impl TextFile {
 
     fn count_read(&self, part: &Range<u64>, counter: &mut Counter) -> Result<Edge, Error> {
         let mut walk = Walk { file: self, counter, edge: None, buffer: Vec::new() };
-        for step in steps(part, READ) {
+        let size = if part.end - part.start < 1 << 20 { READ_OF_FEW } else { READ };
+        for step in steps(part, size) {
             let fill = |at, buffer: &mut [u8]| self.read(at, buffer);
             if !walk.copied(&step, fill, Counter::go_on)? {
                 break;

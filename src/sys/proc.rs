@@ -66,13 +66,15 @@ fn other_state(pid: u32, main_has_ended: bool) -> Option<char> {
     alive.first().filter(|stat| main_has_ended || !stat.is_stopped()).map(|stat| stat.state)
 }
 
-/// Anonymous memory of this process that is resident now, in KiB: what it has allocated, without pages of files. None where
-/// the kernel does not say (before 4.5).
+/// Anonymous memory of this process that is resident now, in KiB: what it has allocated, without pages of files and shared
+/// memory. None where /proc does not say (proc_pid_statm(5)).
 #[must_use]
 pub fn own_anonymous_kib() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
+    let mut line = [0; 128];
+    let length = File::open("/proc/self/statm").and_then(|mut file| file.read(&mut line)).ok()?;
+    let mut pages = std::str::from_utf8(&line[..length]).ok()?.split(' ').skip(1).map(str::parse::<u64>);
+    let (resident, shared) = (pages.next()?.ok()?, pages.next()?.ok()?);
+    Some(resident.saturating_sub(shared) * rustix::param::page_size() as u64 / 1024)
 }
 
 /// Every process that there is, zombies too, in the order of their pids. One that lived from the beginning to the end of

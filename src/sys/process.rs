@@ -15,6 +15,14 @@ pub fn set_name(name: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// CPUs that this process may run on (sched_getaffinity(2)), as nproc(1) counts them. Unlike
+/// [`available_parallelism`](std::thread::available_parallelism) it does not look how much of them a control group allows,
+/// which takes the time of starting a thread.
+#[must_use]
+pub fn cpus() -> usize {
+    rustix::thread::sched_getaffinity(None).map_or(1, |cpus| cpus.count() as usize)
+}
+
 /// Has the kernel send `signal` to this process when the thread that spawned it ends (PR_SET_PDEATHSIG).
 ///
 /// It never comes when the parent was dead already, so look at the parent's pid afterwards.

@@ -13,12 +13,7 @@ use super::{Status, bench, count, demo, help, host, map, options};
 
 /// Carries out the command that `words` are.
 pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> {
-    // The surfaces are words of this grammar too, so that a slip in one of them is answered with its name.
-    let definition = options::with_surfaces(Line::command());
-    let line = definition
-        .try_get_matches_from(grammar::divided(words).iter())
-        .and_then(|matches| Line::from_arg_matches(&matches));
-    let line = line.and_then(|line| line.checked(words));
+    let line = read(words);
     let line = match line {
         Ok(line) => line,
         Err(error) => return Ok(answer(words, error, outer)),
@@ -43,6 +38,13 @@ pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> 
         }
         _ => command(words, &options),
     }
+}
+
+/// The surfaces are words of this grammar too where a slip in one of them is to be answered with its name.
+fn read(words: &[OsString]) -> Result<Line, clap::Error> {
+    let matches = Line::command().try_get_matches_from(words);
+    let matches = matches.or_else(|_| options::with_surfaces(Line::command()).try_get_matches_from(words))?;
+    Line::from_arg_matches(&matches)?.checked(words)
 }
 
 fn answer(words: &[OsString], error: clap::Error, options: &Options) -> Status {

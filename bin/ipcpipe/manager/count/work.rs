@@ -1,7 +1,5 @@
 //! The count itself: each text by threads or by processes, and what it has cost.
 
-use std::num::NonZeroUsize;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use ipcpipe::count::{self, Count, Io, Kernel, Outcome, Rules, Source};
@@ -163,7 +161,7 @@ fn metrics(args: &CountArgs, counted: &[Counted], kernel: Kernel, cost: &Cost, b
         user_s,
         sys_s,
         cpus_busy: (user_s + sys_s) / elapsed_s.max(1e-9),
-        cpus: thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        cpus: sys::process::cpus(),
         peak_rss_kib: cost.own.max_rss_kib + most(|used| used.max_rss_kib),
         anon_rss_kib: cost.anonymous_kib + most(|used| used.anonymous_kib),
         bytes_per_s: bytes as f64 / elapsed_s.max(1e-9),
