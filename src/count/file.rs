@@ -19,7 +19,7 @@ const READ: u64 = 256 << 10;
 /// longer than it takes to count it.
 const READ_OF_FEW: u64 = 64 << 10;
 /// Bytes of a window that are counted at once, and copied if need be: they have to fit the first-level cache.
-const LOOK: u64 = 16 << 10;
+const LOOK: u64 = 32 << 10;
 /// Bytes at either end of the text that are looked at before and after it is counted.
 const END: u64 = 64;
 /// Bytes on either side of a part that decide where characters are cut; see [`split::boundary`].

@@ -45,8 +45,8 @@ impl std::str::FromStr for Io {
 }
 
 /// Bytes of the piece of a trial: where reading is the dearer way it costs much, and where mapping is, a small window
-/// tells too little.
-const TRIAL: [u64; 2] = [1 << 20, 4 << 20];
+/// tells too little. Whole pages of the largest size: windows that begin inside of one take three times as many faults.
+const TRIAL: [u64; 2] = [2 << 20, 4 << 20];
 /// Below this size there is nothing to gain by a choice.
 const WORTH_IT: u64 = 64 << 20;
 

@@ -1,9 +1,9 @@
 //! 64 bytes at a time.
 //!
-//! How letters are counted: a table of 128 bytes turns each byte into one bit of eight, one bit a letter, so four tables
-//! are enough for 32 characters. A multiplication with a bit matrix transposes each 8 bytes, after which a byte holds
-//! all bits of one letter; their number is added up. That is four instructions for 8 letters and 64 bytes, and takes
-//! the same time whatever the text is.
+//! How letters are counted: all of them are among the 64 characters from `@` on, so a table of 64 bytes turns each into
+//! one bit of eight, one bit a letter, and four tables are enough for the alphabet. A multiplication with a bit matrix
+//! transposes each 8 bytes, after which a byte holds all bits of one letter; their number is added up. That is four
+//! instructions for 8 letters and 64 bytes, and takes the same time whatever the text is.
 
 use std::arch::x86_64::*;
 
@@ -21,24 +21,24 @@ pub(super) fn is_available() -> bool {
         && is_x86_feature_detected!("popcnt")
 }
 
-/// Which bit of which of four groups stands for each ASCII character.
+/// Which bit of which of four groups stands for each character from `@` on.
 struct Plan {
-    groups: [[u8; 128]; 4],
+    groups: [[u8; 64]; 4],
     /// The character of each bit, or 0.
     letters: [u8; 32],
 }
 
 impl Plan {
-    /// Counts `first` and the 25 after it, and newlines; with `fold` their small letters with them.
+    /// Counts `first` and the 25 after it; with `fold` their small letters with them.
     const fn new(first: u8, fold: bool) -> Self {
-        let mut plan = Self { groups: [[0; 128]; 4], letters: [0; 32] };
+        let mut plan = Self { groups: [[0; 64]; 4], letters: [0; 32] };
         let mut bin = 0;
-        while bin < 27 {
-            let letter = if bin < 26 { first + bin as u8 } else { b'\n' };
+        while bin < 26 {
+            let letter = first + bin as u8;
             plan.letters[bin] = letter;
-            plan.groups[bin / 8][letter as usize] = 1 << (bin % 8);
-            if fold && bin < 26 {
-                plan.groups[bin / 8][(letter | 0x20) as usize] = 1 << (bin % 8);
+            plan.groups[bin / 8][(letter - b'@') as usize] = 1 << (bin % 8);
+            if fold {
+                plan.groups[bin / 8][((letter | 0x20) - b'@') as usize] = 1 << (bin % 8);
             }
             bin += 1;
         }
@@ -69,49 +69,86 @@ pub(super) fn histogram(block: &[u8], case: Case, histogram: &mut Histogram) -> 
     is_ascii
 }
 
+/// Bytes of a step, which is four vectors.
+const STEP: usize = 256;
 /// Counters of a byte overflow after 31 additions of up to 8.
 const FLUSH: usize = 31;
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt")]
 fn add(part: &[u8], plan: &Plan, histogram: &mut Histogram) -> bool {
-    let tables = plan.groups.each_ref().map(|group| [load(group, 0), load(group, 64)]);
-    let transpose = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
-    let (high, zero) = (_mm512_set1_epi8(-128), _mm512_setzero_si512());
+    let tables = plan.groups.each_ref().map(|group| load(group, 0));
+    let newline = _mm512_set1_epi8(b'\n'.cast_signed());
+    let (last, zero) = (_mm512_set1_epi8(b'?'.cast_signed()), _mm512_setzero_si512());
     let mut pad = [0; PAD];
     let mut seen = zero;
-    let mut sums = [zero; 4];
-    for half in padded::<64, 64>(part, 0, &mut pad) {
-        for run in half.chunks(64 * FLUSH) {
+    let (mut ones, mut twos, mut fours) = ([zero; 4], [zero; 4], [zero; 4]);
+    let mut newlines = 0;
+    let halves_of_part =
+        if part.len().is_multiple_of(STEP) { [part, &[]] } else { padded::<STEP, STEP>(part, 0, &mut pad) };
+    for half in halves_of_part {
+        for run in half.chunks(STEP * FLUSH) {
             let mut bytes = [zero; 4];
-            for vector in run.as_chunks::<64>().0 {
-                ahead(vector);
-                let vector = load(vector, 0);
-                seen = _mm512_or_si512(seen, vector);
-                let ascii = _mm512_testn_epi8_mask(vector, high);
+            for step in run.as_chunks::<STEP>().0 {
+                let vectors = [0, 64, 128, 192].map(|at| {
+                    ahead(&step[at..]);
+                    load(step, at)
+                });
+                // What is no ASCII is negative.
+                let are_in_table = vectors.map(|vector| _mm512_cmpgt_epi8_mask(vector, last));
+                for vector in vectors {
+                    seen = _mm512_or_si512(seen, vector);
+                    newlines += _mm512_cmpeq_epi8_mask(vector, newline).count_ones();
+                }
                 for group in 0..4 {
-                    let [low, up] = tables[group];
-                    let bits = _mm512_maskz_permutex2var_epi8(ascii, low, vector, up);
-                    let letters = _mm512_popcnt_epi8(_mm512_gf2p8affine_epi64_epi8::<0>(transpose, bits));
-                    bytes[group] = _mm512_add_epi8(bytes[group], letters);
+                    let bits = |at: usize| _mm512_maskz_permutexvar_epi8(are_in_table[at], vectors[at], tables[group]);
+                    let (one, two) = sum(ones[group], bits(0), bits(1));
+                    let (one, other_two) = sum(one, bits(2), bits(3));
+                    let (two, four) = sum(twos[group], two, other_two);
+                    (ones[group], twos[group]) = (one, two);
+                    bytes[group] = _mm512_add_epi8(bytes[group], letters(four));
                 }
             }
             for group in 0..4 {
-                let even = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(bytes[group]));
-                let odd = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64::<1>(bytes[group]));
-                sums[group] = _mm512_add_epi16(sums[group], _mm512_add_epi16(even, odd));
+                fours[group] = _mm512_add_epi16(fours[group], halves(bytes[group]));
             }
         }
     }
-    for (group, letters) in plan.letters.as_chunks::<8>().0.iter().enumerate() {
-        let half = _mm256_add_epi16(_mm512_castsi512_si256(sums[group]), _mm512_extracti64x4_epi64::<1>(sums[group]));
+    histogram.counts[usize::from(b'\n')] += u64::from(newlines);
+    for (group, letters_of) in plan.letters.as_chunks::<8>().0.iter().enumerate() {
+        let two = _mm512_add_epi16(_mm512_slli_epi16::<1>(fours[group]), halves(letters(twos[group])));
+        let all = _mm512_add_epi16(_mm512_slli_epi16::<1>(two), halves(letters(ones[group])));
+        let half = _mm256_add_epi16(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64::<1>(all));
         let eight = _mm_add_epi16(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half));
         let counts = [_mm_cvtsi128_si64(eight), _mm_extract_epi64::<1>(eight)];
-        for (bin, letter) in letters.iter().enumerate() {
+        for (bin, letter) in letters_of.iter().enumerate() {
             let count = counts[bin / 4] >> (bin % 4 * 16);
             histogram.counts[usize::from(*letter)] += u64::from(count as u16);
         }
     }
     _mm512_movepi8_mask(seen) == 0
+}
+
+/// Three bits added, in each of 512 places: the sum and the carry, which counts twice.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn sum(a: __m512i, b: __m512i, c: __m512i) -> (__m512i, __m512i) {
+    (_mm512_ternarylogic_epi64::<0x96>(a, b, c), _mm512_ternarylogic_epi64::<0xe8>(a, b, c))
+}
+
+/// How many of each 8 bytes have each bit.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bitalg,gfni")]
+fn letters(bits: __m512i) -> __m512i {
+    let transpose = _mm512_set1_epi64(0x8040_2010_0804_0201_u64.cast_signed());
+    _mm512_popcnt_epi8(_mm512_gf2p8affine_epi64_epi8::<0>(transpose, bits))
+}
+
+/// Bytes as numbers of 16 bits, those of the lower half and of the upper half added.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn halves(bytes: __m512i) -> __m512i {
+    let low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(bytes));
+    _mm512_add_epi16(low, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64::<1>(bytes)))
 }
 
 /// The 64 bytes of `bytes` from `at`.
