@@ -68,7 +68,7 @@ mod fixture {
             logged: 16,
             counted: Some(16),
             reported: Some(16),
-            lost: 0,
+            lost: Some(0),
             statistics: STATISTICS,
             elapsed: Duration::from_millis(12_800),
             latency: Latencies { log: Some(latency), report: None },

@@ -205,7 +205,10 @@ fn heed_if_blocked(stream: impl AsFd) {
 fn conclude(config: &Config, summary: &Summary) -> Outcome {
     if let Some(error) = &summary.error {
         let lost = match summary.stopped_by {
-            StoppedBy::StageDied => format!("; {} samples in flight lost", summary.lost),
+            StoppedBy::StageDied => match summary.lost {
+                Some(lost) => format!("; {lost} samples in flight lost"),
+                None => "; how many samples were lost, nobody is left to tell".into(),
+            },
             _ => String::new(),
         };
         complain(format_args!("{error}{lost}"));

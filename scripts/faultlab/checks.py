@@ -119,10 +119,10 @@ def check_declared(ended: Ended) -> Optional[dict]:
     produced, logged, counted, lost = (summary.get(key) for key in ("produced", "logged", "counted", "lost"))
     if logged != lines:
         raise Failure(f"the log has {lines} lines, the summary says logged {logged}", "loss")
-    if None in (produced, lost):
+    # A stat that was killed together with report leaves nobody who knows what was counted, and so what was lost.
+    if produced is None or (lost is None) != (counted is None):
         raise Failure(f"loss not declared: produced {produced}, counted {counted}, lost {lost}", "loss")
-    # A stat that was killed together with report leaves nobody who knows what was counted.
-    if lost not in (produced - logged, produced - min(logged, logged if counted is None else counted)):
+    if lost is not None and lost not in (produced - logged, produced - min(logged, counted)):
         figures = f"produced {produced}, logged {logged}, counted {counted}, lost {lost}"
         raise Failure(f"loss wrongly declared: {figures}", "loss")
     return summary

@@ -97,7 +97,7 @@ impl Attempt {
             (Verb::Put, _) => "it is full",
             (Verb::Get, _) => "it is empty",
             (Verb::Receive, _) => "nothing has come",
-            (Verb::Take, _) => "somebody else holds it",
+            (Verb::Take, _) => "it is held",
             (Verb::Meet, _) => "not all parties have come",
             (Verb::Join, Kind::JoinableQueue) => "items are not worked off",
             (Verb::Join | Verb::Run, _) => "it still runs",

@@ -55,7 +55,7 @@ impl fmt::Display for Panic {
 pub enum Error {
     /// The function panicked. The process itself may live on.
     Panicked(Box<Worker>, Box<Panic>),
-    /// The process exited with this status before it had answered.
+    /// The process exited with this status before it had answered; -1 if somebody else has taken its status.
     Exited(Box<Worker>, i32),
     /// A signal ended the process before it had answered.
     Signalled(Box<Worker>, i32),
@@ -139,6 +139,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Panicked(worker, panic) => write!(f, "{worker} {panic}"),
+            Self::Exited(worker, -1) => write!(f, "{worker} has ended, nobody knows how, before it had answered"),
             Self::Exited(worker, status) => write!(f, "{worker} exited with status {status} before it had answered"),
             Self::Signalled(worker, number) => {
                 write!(f, "{worker} was killed by {} before it had answered", signal::name(*number))

@@ -25,7 +25,7 @@ pub struct Summary {
     pub stopped_by: StoppedBy,
     /// What went wrong first, in one line.
     pub error: Option<String>,
-    /// Samples that conv sent.
+    /// Samples that conv sent; of a conv that did not live to tell, those that are known to have arrived somewhere.
     pub produced: u64,
     /// Samples of this run in the log file.
     pub logged: u64,
@@ -34,8 +34,9 @@ pub struct Summary {
     pub counted: Option<u64>,
     /// The count in the last state that report printed; None if it did not live to tell.
     pub reported: Option<u64>,
-    /// Samples that conv sent and that did not reach both the log and the statistics, as far as is known.
-    pub lost: u64,
+    /// Samples that conv sent, as far as is known, and that did not reach both the log and the statistics; None where
+    /// nobody lived to tell what was counted.
+    pub lost: Option<u64>,
     /// Invalid lines of the input that were passed over.
     pub skipped: u64,
     /// The final statistics.
@@ -147,7 +148,7 @@ impl Summary {
             logged: 0,
             counted: Some(0),
             reported: Some(0),
-            lost: 0,
+            lost: Some(0),
             skipped: 0,
             statistics: Statistics::default(),
             elapsed: Duration::ZERO,
@@ -190,7 +191,7 @@ impl Summary {
             logged,
             counted,
             reported: told.report.as_ref().map(|report| report.reported),
-            lost: produced.saturating_sub(reached_both),
+            lost: counted.map(|_| produced.saturating_sub(reached_both)),
             skipped: told.conv.as_ref().map_or(0, |conv| conv.skipped),
             statistics,
             elapsed: ending.elapsed,

@@ -46,6 +46,20 @@ fn a_killed_stage_is_named_and_the_rest_is_drained() {
 }
 
 #[test]
+fn where_nobody_lives_to_tell_nothing_is_said_of_what_was_lost() {
+    let sandbox = Sandbox::new();
+    let mut run = paced(&sandbox, "pipe");
+    let pids = ["stat", "report"].map(|stage| run.stage(stage));
+    // Neither can say what it has once the other is killed.
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        pids.iter().for_each(|&pid| send(pid, signal));
+    }
+    let run = run.finish().exited(3).said("how many samples were lost, nobody is left to tell");
+    let summary = run.summary();
+    assert!(summary["counted"].is_null() && summary["lost"].is_null(), "{summary}");
+}
+
+#[test]
 fn a_stage_killed_under_full_load_leaves_a_whole_log() {
     on_every_backend(|sandbox, backend| {
         for stage in STAGES {

@@ -105,6 +105,28 @@ fn what_persists_is_nobodys_to_remove_whoever_said_so() {
 }
 
 #[test]
+fn what_somebody_lets_persist_outlives_a_maker_that_drops_it() {
+    let made = SharedMemory::create(own("let").as_str(), 8).unwrap();
+    let name = made.name().unwrap().to_owned();
+    SharedMemory::open(&name).unwrap().persist().unwrap();
+    drop(made);
+    SharedMemory::open(&name).unwrap().unlink().unwrap();
+    assert!(!path(&name).exists());
+}
+
+#[test]
+fn what_persists_since_it_was_found_is_not_unlinked() {
+    let _alone = alone();
+    let name = own("late");
+    maker(&name, false).kill();
+    let found = AbandonedMemory::all().unwrap().find(|it| it.name() == name).unwrap();
+    SharedMemory::open(&name).unwrap().persist().unwrap();
+    let refused = found.unlink().unwrap_err().to_string();
+    assert_eq!(refused, format!("cannot unlink /dev/shm/{name}: somebody has let it persist"));
+    SharedMemory::open(&name).unwrap().unlink().unwrap();
+}
+
+#[test]
 fn what_only_looks_like_ours_is_left_alone() {
     let _alone = alone();
     let dead = own("original");

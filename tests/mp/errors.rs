@@ -104,8 +104,8 @@ fn an_error_of_a_lock_says_whether_somebody_holds_it_or_died_with_it() {
     let guards = (lock.lock().unwrap(), value.lock().unwrap());
     std::thread::scope(|scope| {
         let elsewhere = || {
-            assert_eq!(says(lock.try_lock()), "cannot take Lock # at once: somebody else holds it");
-            assert_eq!(says(value.lock_timeout(SHORT)), "cannot take Value # within 5ms: somebody else holds it");
+            assert_eq!(says(lock.try_lock()), "cannot take Lock # at once: it is held");
+            assert_eq!(says(value.lock_timeout(SHORT)), "cannot take Value # within 5ms: it is held");
         };
         scope.spawn(elsewhere).join().unwrap();
     });

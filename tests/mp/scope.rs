@@ -67,6 +67,25 @@ fn a_process_that_a_panic_drops_is_ended() {
 }
 
 #[test]
+fn a_scope_wakes_all_that_are_paused_before_it_waits_for_any() {
+    fn put_late(queue: Queue<u32>) {
+        std::thread::sleep(Duration::from_millis(100));
+        queue.put(&7).unwrap();
+    }
+    let queue = Queue::<u32>::new().unwrap();
+    mp::scope(|scope| -> mp::Result<()> {
+        let mut paused = scope.spawn(task!(put_late), queue.clone())?;
+        assert!(paused.pause());
+        drop(paused);
+        // The last one that is left is waited for first.
+        drop(scope.spawn(task!(get), queue.clone())?);
+        Ok(())
+    })
+    .unwrap();
+    assert!(queue.is_empty());
+}
+
+#[test]
 fn a_scope_that_succeeds_waits_for_what_it_has_not_joined() {
     fn add(count: mp::Unlocked<u32>) {
         std::thread::sleep(Duration::from_millis(30));

@@ -117,8 +117,8 @@ fn believe(summary: &Summary) -> Result<(), Failure> {
         return Err(Failure::Broken { exit, text });
     }
     let Summary { produced, logged, counted, lost, stopped_by, .. } = *summary;
-    if lost > 0 || logged != produced || counted != Some(produced) {
-        return Err(Failure::loss(format!("produced {produced}, logged {logged}, counted {counted:?}, lost {lost}")));
+    if lost != Some(0) || logged != produced || counted != Some(produced) {
+        return Err(Failure::loss(format!("produced {produced}, logged {logged}, counted {counted:?}, lost {lost:?}")));
     }
     if stopped_by != StoppedBy::Duration || produced == 0 {
         return Err(Failure::failed(format!("ended early, after {produced} samples: {stopped_by}")));

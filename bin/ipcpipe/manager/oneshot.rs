@@ -42,8 +42,9 @@ pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> 
 
 /// The surfaces are words of this grammar too where a slip in one of them is to be answered with its name.
 fn read(words: &[OsString]) -> Result<Line, clap::Error> {
-    let matches = Line::command().try_get_matches_from(words);
-    let matches = matches.or_else(|_| options::with_surfaces(Line::command()).try_get_matches_from(words))?;
+    let divided = grammar::divided(words);
+    let matches = Line::command().try_get_matches_from(divided.iter());
+    let matches = matches.or_else(|_| options::with_surfaces(Line::command()).try_get_matches_from(divided.iter()))?;
     Line::from_arg_matches(&matches)?.checked(words)
 }
 

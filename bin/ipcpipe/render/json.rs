@@ -73,7 +73,7 @@ struct Closing<'a> {
     logged: u64,
     counted: Option<u64>,
     reported: Option<u64>,
-    lost: u64,
+    lost: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<u64>,
     #[serde(flatten)]

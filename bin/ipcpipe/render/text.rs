@@ -60,7 +60,7 @@ pub(super) fn summary(summary: &Summary) -> String {
 }
 
 fn title(summary: &Summary) -> String {
-    let sound = summary.error.is_none() && summary.lost == 0 && !failed(summary.stopped_by);
+    let sound = summary.error.is_none() && summary.lost == Some(0) && !failed(summary.stopped_by);
     let style = if sound { GOOD } else { BAD };
     let Summary { stopped_by, produced, backend, elapsed, .. } = summary;
     let (reason, elapsed) = (reason(*stopped_by), time(*elapsed));
@@ -90,9 +90,9 @@ fn reason(stopped_by: StoppedBy) -> String {
 
 fn counts(summary: &Summary) -> String {
     let Summary { produced, logged, counted, reported, lost, skipped, .. } = summary;
-    let style = if *lost > 0 { BAD } else { Style::new() };
+    let style = if *lost == Some(0) { Style::new() } else { BAD };
     let known = |count: &Option<u64>| count.map_or_else(|| "unknown".to_owned(), |count| count.to_string());
-    let (counted, reported) = (known(counted), known(reported));
+    let (counted, reported, lost) = (known(counted), known(reported), known(lost));
     let mut counts = format!("produced {produced}   logged {logged}   counted {counted}   reported {reported}   ");
     write!(counts, "{style}lost {lost}{style:#}").expect("a string takes every character");
     match skipped {
@@ -209,8 +209,12 @@ ipcpipe: count reached: 0 samples over mq in 0 ns
 
     #[test]
     fn what_went_wrong_stands_out() {
-        let mut run =
-            Summary { error: Some("log[12] killed\nby SIGKILL".into()), lost: 3, skipped: 2, ..fixture::summary() };
+        let mut run = Summary {
+            error: Some("log[12] killed\nby SIGKILL".into()),
+            lost: Some(3),
+            skipped: 2,
+            ..fixture::summary()
+        };
         run.stages[0].status = "killed by SIGKILL".into();
         assert!(plain(&run).contains("lost 3   skipped 2\n"), "{run:?}");
         let text = summary(&run);

@@ -56,7 +56,8 @@ impl AbandonedMemory {
     /// Takes its name away; whoever has it mapped keeps it.
     ///
     /// # Errors
-    /// [`Error::System`](crate::mp::Error::System) if it has the name no more (ENOENT).
+    /// [`Error::System`](crate::mp::Error::System) if it has the name no more (ENOENT), or somebody has let it persist since it
+    /// was found.
     pub fn unlink(self) -> Result<()> {
         Ok(self.0.unlink()?)
     }

@@ -144,9 +144,9 @@ impl Name {
         Ok(named::unlink(&self.text, self.of)?)
     }
 
-    /// Takes the name away if it has an owner still.
+    /// Takes the name away if it has an owner still: nobody has let it persist.
     pub(super) fn give_up(&self) {
-        if self.is_owned.load(Ordering::Relaxed) {
+        if self.is_owned.load(Ordering::Relaxed) && self.memory.is_claimed() {
             // Somebody else may have unlinked it.
             let _ = self.unlink();
         }

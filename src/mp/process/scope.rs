@@ -31,7 +31,8 @@ struct State {
 /// him. All of them are daemons too, and end when this process is killed. As in [`std::thread::scope`], a handle that is
 /// dropped inside leaves its process running; a handle that is taken out of the scope kills its process when it is dropped.
 ///
-/// It blocks until all have ended, as `work` does.
+/// It blocks until all have ended, as `work` does. What it fails with can be of any type, so a `work` that ends in `Ok(..)` has
+/// to name it: `|scope| -> mp::Result<_> { .. }`.
 ///
 /// ```standalone_crate
 /// use ipcpipe::mp::{self, Queue};
@@ -117,9 +118,9 @@ impl Left {
 
     /// Waits for those that were left.
     fn wait(&self) {
+        // One that is paused could never end, nor one that waits for it.
+        self.with(|state| state.running.iter().for_each(|running| running.signal(signal::CONT)));
         while let Some(mut running) = self.with(|state| state.running.pop()) {
-            // One that is paused could never end.
-            running.signal(signal::CONT);
             running.wait(None);
         }
     }

@@ -120,7 +120,7 @@ mod tests {
         std::thread::scope(|scope| {
             let other = scope.spawn(|| lock.lock_timeout(Duration::from_millis(1)).map(drop).unwrap_err().to_string());
             let number = lock.0.region().inode();
-            let expected = format!("cannot take Lock {number} within 1ms: somebody else holds it");
+            let expected = format!("cannot take Lock {number} within 1ms: it is held");
             assert_eq!(other.join().unwrap(), expected);
             let waits = scope.spawn(|| drop(lock.lock().unwrap()));
             drop(guard);

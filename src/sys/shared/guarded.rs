@@ -72,6 +72,11 @@ impl Guarded {
         self.0.disclaim();
     }
 
+    /// True until somebody has said that their name stays.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.0.is_claimed()
+    }
+
     /// What /proc/PID/maps shows them as.
     pub(crate) fn inode(&self) -> u64 {
         self.0.region().inode()

@@ -166,6 +166,11 @@ impl Object {
         self.region().atomic_u64(MARK).store(0, Ordering::Release);
     }
 
+    /// True until [`disclaim`](Self::disclaim), by whatever process.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.region().atomic_u64(MARK).load(Ordering::Acquire) != 0
+    }
+
     /// The descriptor by which another process gets at it.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.mutex.region().fd()

@@ -19,6 +19,7 @@ use nix::unistd::geteuid;
 use super::named::{self, DIR, Identity};
 use super::object::{HEADER, Header};
 use crate::Error;
+use crate::sys::fd;
 
 /// Locks memory that has no name yet, for as long as this process or anybody whom it hands the descriptor lives.
 ///
@@ -53,8 +54,10 @@ impl Abandoned {
     /// All that there is of this user, one after the other. What cannot be looked at is not ours.
     ///
     /// # Errors
-    /// When /dev/shm cannot be read.
+    /// When /dev/shm cannot be read, or this process may not open a file in it.
     pub(crate) fn all() -> Result<impl Iterator<Item = Self>, Error> {
+        // One for the directory, one for what is looked at.
+        fd::room_for(2).map_err(|error| fd::with_way_out(Error::os("cannot look into", DIR, error)))?;
         let entries = match fs::read_dir(DIR) {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             entries => Some(entries.map_err(|error| Error::os("cannot read", DIR, error))?),
@@ -72,26 +75,33 @@ impl Abandoned {
             return None;
         }
         let of = Identity::from(&found);
-        let owner = |file: &File| {
-            let mut bytes = [0; HEADER];
-            file.read_exact_at(&mut bytes, 0).ok()?;
-            Header::parse(&bytes).filter(|header| header.mark == mark(&name, of))
-        };
         // Nobody but a maker is locked, and least of all what is not ours.
-        owner(&file)?;
+        owner(&file, &name, of)?;
         file.try_lock().ok()?;
         // Somebody may have let it persist before the lock was had.
-        let header = owner(&file)?;
+        let header = owner(&file, &name, of)?;
         Some(Self { name, size: header.size, maker: header.maker, of, lock: file })
     }
 
     /// Takes its name away.
     ///
     /// # Errors
-    /// ENOENT when the memory has the name no more.
+    /// ENOENT when the memory has the name no more; when somebody has let it persist since it was found.
     pub(crate) fn unlink(&self) -> Result<(), Error> {
-        named::unlink(&self.name, self.of)
+        match owner(&self.lock, &self.name, self.of) {
+            Some(_) => named::unlink(&self.name, self.of),
+            None => {
+                Err(Error::refused("cannot unlink", named::path(&self.name).display(), "somebody has let it persist"))
+            }
+        }
     }
+}
+
+/// The header of the memory in `file`, if that is still its maker's.
+fn owner(file: &File, name: &str, of: Identity) -> Option<Header> {
+    let mut bytes = [0; HEADER];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    Header::parse(&bytes).filter(|header| header.mark == mark(name, of))
 }
 
 impl Drop for Abandoned {
