@@ -41,7 +41,7 @@ use start::Answer;
 /// **Dropping it waits for the process, unless it is a daemon, which is killed.** That is how Python's multiprocessing
 /// treats the children of a program that ends. While a thread panics, every process that it drops is killed.
 ///
-/// Processes that wait for each other, or for this one, belong into a [`scope`]: where a `?` leaves it early, say because the
+/// Processes that wait for each other, or for this one, belong into a [`scope()`]: where a `?` leaves it early, say because the
 /// next process cannot be started, those that are there are ended. Without one, the `?` would drop the first process, and
 /// wait for it, while it waits for what never comes.
 ///
