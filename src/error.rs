@@ -86,6 +86,11 @@ impl Error {
         self
     }
 
+    /// True if this is what a person was told to do about it.
+    pub(crate) fn has_hint(&self, hint: &str) -> bool {
+        self.0.hint.as_deref() == Some(hint)
+    }
+
     /// The operating system's error number, if it was the system that refused.
     #[must_use]
     pub fn raw_os_error(&self) -> Option<i32> {

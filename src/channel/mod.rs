@@ -73,6 +73,7 @@ pub use endpoint::{Endpoint, ParseEndpointError};
 pub use error::{RecvError, SendError};
 pub use fanout::Fanout;
 pub use link::{Geometry, Link, Run};
+pub(crate) use mq::BUDGET_IS_SPENT;
 pub use names::KernelName;
 pub use receiver::{Batch, Received, Receiver};
 pub use sender::Sender;

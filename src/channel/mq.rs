@@ -90,6 +90,10 @@ fn create_sized(name: &str, messages: usize, size: usize) -> Result<(), Errno> {
     fchmod(queue.get().as_fd(), mode)
 }
 
+/// What to do where a user's queues hold all the bytes that they may (RLIMIT_MSGQUEUE).
+pub(crate) const BUDGET_IS_SPENT: &str = "the limit RLIMIT_MSGQUEUE on your bytes in queues is used up: try 'ulimit -q 819200', \
+                                          'ipcpipe clean' or --backend pipe";
+
 fn limit(file: &str, otherwise: usize) -> usize {
     fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(otherwise)
 }
@@ -98,9 +102,7 @@ fn explain(name: &str, messages: usize, size: usize, errno: Errno) -> Error {
     let error = Error::os("cannot create message queue", format!("{name} ({messages} x {size} B)"), errno);
     match errno {
         Errno::EMFILE if fd::are_used_up() => error.hint(fd::RAISE_LIMIT),
-        Errno::EMFILE | Errno::ENOMEM => error.hint(
-            "the limit RLIMIT_MSGQUEUE on your bytes in queues is used up: try 'ulimit -q 819200', 'ipcpipe clean' or --backend pipe",
-        ),
+        Errno::EMFILE | Errno::ENOMEM => error.hint(BUDGET_IS_SPENT),
         Errno::ENOSPC => error.hint("the system has no more queues: see /proc/sys/fs/mqueue/queues_max"),
         Errno::EINVAL => error.hint("the system's limits are /proc/sys/fs/mqueue/msg_max and msgsize_max"),
         Errno::ENOSYS => error.hint("this kernel has no POSIX message queues; use --backend pipe"),

@@ -15,8 +15,8 @@ use crate::{Error, OneLine};
 
 /// Bytes that one pread(2) gets: they have to fit the second-level cache beside the tables.
 const READ: u64 = 256 << 10;
-/// The same of a part that is shorter than 1 MiB, and then is the whole text: to get the memory for them takes the kernel
-/// longer than it takes to count it.
+/// The same of a part that is shorter than 1 MiB, mostly a whole text: to get the memory for more takes the kernel longer
+/// than to count it.
 const READ_OF_FEW: u64 = 64 << 10;
 /// Bytes of a window that are counted at once, and copied if need be: they have to fit the first-level cache.
 const LOOK: u64 = 32 << 10;

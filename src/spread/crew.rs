@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::Error;
-use crate::channel::{Backend, Endpoint, Geometry, Run, clean};
+use crate::channel::{BUDGET_IS_SPENT, Endpoint, Geometry, Run, clean};
 use crate::spread::roster::Roster;
 use crate::spread::wire::{FAULT, Head, Inbox, Post, READY};
 use crate::spread::{Options, Station};
 use crate::sys::child::{Child, Status};
-use crate::sys::fd::{self, duplicate, is_at_limit};
+use crate::sys::fd::{self, duplicate};
 use crate::sys::handle::Handle;
 use crate::sys::signal::{Blocked, REQUESTS};
 use crate::sys::wait::{self, Interest};
@@ -73,16 +73,13 @@ fn geometry(workers: usize, they_read: bool) -> Geometry {
 }
 
 /// What to do where a link cannot be made: each worker has two, and of queues all that a user has count.
-fn advise(options: &Options) -> impl FnOnce(Error) -> Error {
-    let is_mq = options.backend == Backend::Mq;
-    move |error| {
-        match is_mq && is_at_limit(&error) && !fd::are_used_up() {
+fn advise(error: Error) -> Error {
+    match error.has_hint(BUDGET_IS_SPENT) {
         true => error.hint(
             "the limit RLIMIT_MSGQUEUE on your bytes in queues is used up: use fewer workers, raise it with 'ulimit -q', \
              or use --backend pipe; 'ipcpipe clean' removes queues of runs that died",
         ),
         false => error,
-    }
     }
 }
 
@@ -108,9 +105,9 @@ impl Started {
         file: Option<&OwnedFd>,
         roster: &Roster,
     ) -> Result<Self, Error> {
-        let work = run.link(options.backend, &format!("work-{number}"), geometry).map_err(advise(options))?;
+        let work = run.link(options.backend, &format!("work-{number}"), geometry).map_err(advise)?;
         let results = run.link(options.backend, &format!("result-{number}"), Geometry::small());
-        let results = results.map_err(advise(options))?;
+        let results = results.map_err(advise)?;
         let name = format!("count-{number}");
         let station = Station {
             name: name.clone(),

@@ -46,12 +46,7 @@ pub(crate) const RAISE_LIMIT: &str = "raise the limit on open files ('ulimit -n'
 /// too.
 #[must_use]
 pub fn with_way_out(error: Error) -> Error {
-    if is_at_limit(&error) { error.hint(RAISE_LIMIT) } else { error }
-}
-
-/// True if a limit of this process was reached: EMFILE.
-pub(crate) fn is_at_limit(error: &Error) -> bool {
-    error.raw_os_error().map(Errno::from_raw) == Some(Errno::EMFILE)
+    if error.raw_os_error() == Some(Errno::EMFILE as i32) { error.hint(RAISE_LIMIT) } else { error }
 }
 
 /// True if this process may not open one more descriptor. Some calls answer other limits with EMFILE too; this tells them

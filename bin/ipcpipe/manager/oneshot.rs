@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::CommandFactory;
 use ipcpipe::Error;
 use ipcpipe::manager::client::Client;
 
@@ -42,10 +42,10 @@ pub(crate) fn run(words: &[OsString], outer: &Options) -> Result<Status, Error> 
 
 /// The surfaces are words of this grammar too where a slip in one of them is to be answered with its name.
 fn read(words: &[OsString]) -> Result<Line, clap::Error> {
-    let divided = grammar::divided(words);
-    let matches = Line::command().try_get_matches_from(divided.iter());
-    let matches = matches.or_else(|_| options::with_surfaces(Line::command()).try_get_matches_from(divided.iter()))?;
-    Line::from_arg_matches(&matches)?.checked(words)
+    grammar::read(words).map_err(|error| {
+        let whole = options::with_surfaces(Line::command());
+        whole.try_get_matches_from(grammar::divided(words).iter()).err().unwrap_or(error)
+    })
 }
 
 fn answer(words: &[OsString], error: clap::Error, options: &Options) -> Status {

@@ -1,9 +1,10 @@
 //! 64 bytes at a time.
 //!
 //! How letters are counted: all of them are among the 64 characters from `@` on, so a table of 64 bytes turns each into
-//! one bit of eight, one bit a letter, and four tables are enough for the alphabet. A multiplication with a bit matrix
-//! transposes each 8 bytes, after which a byte holds all bits of one letter; their number is added up. That is four
-//! instructions for 8 letters and 64 bytes, and takes the same time whatever the text is.
+//! one bit of eight, one bit a letter, and four tables are enough for the alphabet. Four such vectors are added bit by bit
+//! (carry-save adders, Harley and Seal), so that what follows is done once for them: a multiplication with a bit matrix
+//! transposes each 8 bytes, after which a byte holds all bits of one letter, and their number is added up. It takes the
+//! same time whatever the text is.
 
 use std::arch::x86_64::*;
 

@@ -80,6 +80,11 @@ fn limits_are_named() {
     };
     // Not over queues: their limit is the user's, so what other tests hold would decide which of the two is reached.
     run("ulimit -n 30", "fifo").said("raise the limit on open files");
+    // What else lacks a descriptor is not blamed on queues.
+    for limit in ["ulimit -n 26", "ulimit -n 28", "ulimit -n 30"] {
+        let said = run(limit, "mq").stderr;
+        assert!(said.contains("message queue") || said.contains("raise the limit on open files"), "{limit}: {said}");
+    }
     run("ulimit -q 10000", "mq").said("RLIMIT_MSGQUEUE").said("use fewer workers, raise it with 'ulimit -q'");
     sandbox.assert_tidy();
 }
