@@ -10,12 +10,19 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use thiserror::Error as ThisError;
 
 use crate::Error;
+use crate::sys::proc;
 use crate::sys::runtime::{Base, Refusal, open_private_file, retry_while_missing};
-use crate::sys::socket::{connect_now, is_exhaustion, listen_private, own_uid, path_flaw, peer_uid};
+use crate::sys::socket::{connect_now, is_exhaustion, listen_private, own_uid, path_flaw, peer_pid, peer_uid};
+
+/// How long a place may stay taken by what a killed manager was about to start, and the time between two looks at it.
+const LEFTOVERS: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(1);
 
 const WHAT: &str = "cannot make the control socket";
 
@@ -78,7 +85,10 @@ pub(crate) enum Accept {
 
 impl Socket {
     /// Listens at `path`, mode 0600, and takes over what a dead manager has left there. Makes the base directory if that
-    /// is where `path` is; any other directory has to exist. Does not block.
+    /// is where `path` is; any other directory has to exist.
+    ///
+    /// Waits, two seconds at most, only where a manager was killed while it started a process: what that will be is still a
+    /// copy of the manager, and holds its lock and its socket until it calls execve(2).
     ///
     /// # Errors
     /// [`BindError::Busy`] when a manager listens there. A path of more than 107 bytes, a file that is no socket, a socket
@@ -87,6 +97,17 @@ impl Socket {
         if let Some(flaw) = path_flaw(path) {
             return Err(Error::refused(WHAT, path.display(), flaw).hint("choose a shorter one with --socket").into());
         }
+        let deadline = Instant::now() + LEFTOVERS;
+        loop {
+            let leftovers = is_held_by_leftovers(path);
+            match Self::bind_now(path) {
+                Err(_) if leftovers && Instant::now() < deadline => thread::sleep(LOOK),
+                other => return other,
+            }
+        }
+    }
+
+    fn bind_now(path: &Path) -> Result<Self, BindError> {
         let base = Some(Base::choose()).filter(|base| path.parent() == Some(base.path()));
         let lock = retry_while_missing(|| {
             base.as_ref().map_or(Ok(()), Base::make)?;
@@ -144,6 +165,12 @@ impl Drop for Socket {
         self.lock.remove();
         self.base.iter().for_each(Base::remove_if_empty);
     }
+}
+
+/// True if somebody listens at `path`, and whoever began to has ended.
+fn is_held_by_leftovers(path: &Path) -> bool {
+    let maker = connect_now(path).ok().and_then(|stream| peer_pid(&stream));
+    maker.is_some_and(|pid| proc::stat(pid).is_none_or(|stat| stat.is_zombie()))
 }
 
 /// Listens at `path`, to which the caller holds the lock.

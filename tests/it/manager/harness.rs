@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Stdio};
 
 use nix::sys::signal::Signal;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use serde_json::{Value, json};
 
 use crate::sandbox::{DEADLINE, Finished, Running, Sandbox, process, processes, wait_for};
@@ -71,6 +73,12 @@ impl Server {
     }
 }
 
+/// True if the process that made the socket lives.
+fn listens_still(stream: &UnixStream) -> bool {
+    let maker = getsockopt(stream, PeerCredentials).unwrap().pid();
+    process(u32::try_from(maker).unwrap()).is_some_and(|it| it.state != 'Z')
+}
+
 /// One connection to the socket of a manager.
 pub(crate) struct Client {
     stream: BufReader<UnixStream>,
@@ -78,13 +86,14 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Connects to the manager of `sandbox`, as soon as it listens.
+    /// Connects to the manager of `sandbox`, as soon as it listens. What a killed one was about to start holds its socket
+    /// for a moment still, and answers nobody.
     pub(crate) fn connect(sandbox: &Sandbox) -> Self {
         Self::connect_at(sandbox, &sandbox.path(SOCKET))
     }
 
     pub(crate) fn connect_at(sandbox: &Sandbox, path: &Path) -> Self {
-        let stream = wait_for("the socket", || UnixStream::connect(path).ok());
+        let stream = wait_for("the socket", || UnixStream::connect(path).ok().filter(listens_still));
         // Whoever waits longer for an answer has been forgotten.
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
