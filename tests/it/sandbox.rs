@@ -26,7 +26,7 @@ const MARK: &str = "IT_SANDBOX";
 pub(crate) const STAGES: [&str; 4] = ["conv", "log", "stat", "report"];
 
 /// Long enough for a machine that does other things too; a test that needs it has failed.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Waits until `condition` answers something, and fails with `what` when it does not in time.
 pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
