@@ -78,8 +78,7 @@ impl Counter {
     /// rules are strict.
     pub(super) fn go_on(&mut self, edge: &mut Edge, bytes: &[u8]) -> bool {
         let offset = edge.end;
-        edge.end += bytes.len() as u64;
-        self.totals.bytes += bytes.len() as u64;
+        self.took(edge, bytes, 0);
         let mut at = self.mark(offset, bytes);
         while at < bytes.len() {
             let end = split::boundary(bytes, at + BLOCK);
@@ -136,10 +135,10 @@ impl Counter {
         if self.points.is_due(block.len()) {
             self.drain();
         }
-        let Some(text) = self.engine.text(block) else {
+        let Some((text, chars)) = self.engine.text(block, &mut self.points) else {
             return self.ragged(edge, offset, block);
         };
-        self.totals.chars += self.engine.points(text, &mut self.points);
+        self.totals.chars += chars;
         self.ends(edge, text);
         true
     }
@@ -150,28 +149,45 @@ impl Counter {
     }
 
     /// Counts the letters and lines of `shared`, a part of a file that somebody may change meanwhile. If it is ASCII,
-    /// which is then cut nowhere, it is done with. Else the answer is false, and a copy of the whole characters that begin
-    /// in it has to be given to [`Counter::rest_of_shared`].
+    /// which is then cut nowhere, it is done with. Else the answer is false, and the whole characters that begin in it have
+    /// to be given to [`Counter::rest_of_shared`], or a copy of them to [`Counter::rest`].
     pub(super) fn shared(&mut self, edge: &mut Edge, shared: &[u8]) -> bool {
         let is_ascii = self.engine.histogram(shared, self.rules.case, &mut self.ascii);
         if let (true, [first, ..], [.., last]) = (is_ascii, shared, shared) {
             let (first, last) = (char::from(*first), char::from(*last));
-            edge.end += shared.len() as u64;
-            self.totals.bytes += shared.len() as u64;
-            self.totals.chars += shared.len() as u64;
+            self.took(edge, shared, shared.len() as u64);
             Self::rim(edge, first, last);
         }
         is_ascii
     }
 
+    /// Counts the rest of what [`Counter::shared`] has seen, if that can be done without a copy; false if it was not.
+    pub(super) fn rest_of_shared(&mut self, edge: &mut Edge, shared: &[u8]) -> bool {
+        // Where a text begins there may be a byte order mark.
+        let Some((first, last)) = split::ends(shared).filter(|_| edge.end > 0) else { return false };
+        if self.points.is_due(shared.len()) {
+            self.drain();
+        }
+        let Some(chars) = self.engine.shared_text(shared, &mut self.points) else { return false };
+        self.took(edge, shared, chars);
+        Self::rim(edge, first, last);
+        true
+    }
+
     /// Counts the rest of what [`Counter::shared`] has seen: the bytes between a character that was cut and the cut are
     /// none of its ASCII. False if that was the last one.
-    pub(super) fn rest_of_shared(&mut self, edge: &mut Edge, block: &[u8]) -> bool {
+    pub(super) fn rest(&mut self, edge: &mut Edge, block: &[u8]) -> bool {
         let offset = edge.end;
-        edge.end += block.len() as u64;
-        self.totals.bytes += block.len() as u64;
+        self.took(edge, block, 0);
         let mark = self.mark(offset, block);
         mark == block.len() || self.beyond_ascii(edge, offset + mark as u64, &block[mark..])
+    }
+
+    /// Notes bytes, and so many characters of them, that follow those of `edge`.
+    fn took(&mut self, edge: &mut Edge, bytes: &[u8], chars: u64) {
+        edge.end += bytes.len() as u64;
+        self.totals.bytes += bytes.len() as u64;
+        self.totals.chars += chars;
     }
 
     /// The length of the byte order mark that a text begins with.

@@ -166,6 +166,7 @@ impl TextFile {
                 return self.count_read(part, counter);
             }
         };
+        let all = window.bytes(0, (around.end - around.start) as usize);
         let mut walk = Walk { file: self, counter, edge: None, buffer: Vec::new() };
         for step in steps(part, LOOK) {
             let at = (step.start - around.start) as usize;
@@ -175,10 +176,12 @@ impl TextFile {
             };
             let goes_on = if !walk.counter.looks_once() {
                 walk.copied(&step, fill, Counter::go_on)?
-            } else if walk.shared(&step, window.bytes(at, (step.end - step.start) as usize)) {
+            } else if walk.shared(&step, window.bytes(at, (step.end - step.start) as usize))
+                || walk.rest_of_shared(&step, all, around.start)
+            {
                 true
             } else {
-                walk.copied(&step, fill, Counter::rest_of_shared)?
+                walk.copied(&step, fill, Counter::rest)?
             };
             if !goes_on {
                 break;
@@ -260,6 +263,15 @@ impl Walk<'_> {
                 is_ascii
             }
         }
+    }
+
+    /// Counts the rest of the characters that begin in `step`; `shared` are the bytes from `start` on. False if that takes a
+    /// copy.
+    fn rest_of_shared(&mut self, step: &Range<u64>, shared: &[u8], start: u64) -> bool {
+        let cut = |at: u64| split::boundary_of_shared(shared, (at - start) as usize);
+        let (from, to) = (cut(step.start), cut(step.end));
+        let edge = self.edge.get_or_insert_with(|| self.counter.begin(start + from as u64));
+        self.counter.rest_of_shared(edge, &shared[from..to])
     }
 
     fn finish(self, part: &Range<u64>) -> Edge {

@@ -17,6 +17,42 @@ pub(super) fn boundary(bytes: &[u8], at: usize) -> usize {
     at.max(first + sequence(&bytes[first..]))
 }
 
+/// As [`boundary`], among bytes that somebody may change meanwhile.
+pub(super) fn boundary_of_shared(shared: &[u8], at: usize) -> usize {
+    let from = at.saturating_sub(3);
+    let around = Few::<6>::copy(&shared[from..shared.len().min(at + 3)]);
+    from + boundary(around.bytes(), at - from)
+}
+
+/// The first and the last character of a text that somebody may change meanwhile; None if it does not begin and end with
+/// one.
+pub(super) fn ends(shared: &[u8]) -> Option<(char, char)> {
+    let first = Few::<4>::copy(&shared[..shared.len().min(4)]);
+    let last = Few::<4>::copy(&shared[shared.len().saturating_sub(4)..]);
+    let first = first.bytes().utf8_chunks().next()?.valid().chars().next()?;
+    let start = last.bytes().iter().rposition(|&byte| !is_continuation(byte))?;
+    let last = str::from_utf8(&last.bytes()[start..]).ok()?.chars().next()?;
+    Some((first, last))
+}
+
+/// A copy of up to `N` bytes.
+struct Few<const N: usize> {
+    bytes: [u8; N],
+    length: usize,
+}
+
+impl<const N: usize> Few<N> {
+    fn copy(bytes: &[u8]) -> Self {
+        let mut copy = [0; N];
+        copy[..bytes.len()].copy_from_slice(bytes);
+        Self { bytes: copy, length: bytes.len() }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
 /// The length of the character that `bytes` begin with, or of what stands in place of one: the longest beginning of a
 /// character, or one byte. [`String::from_utf8_lossy`] counts in the same way.
 fn sequence(bytes: &[u8]) -> usize {
@@ -63,7 +99,19 @@ mod tests {
                 let from = at.saturating_sub(3);
                 let window = &bytes[from..bytes.len().min(at + 3)];
                 prop_assert_eq!(from + boundary(window, at - from), expected, "{:x?} at {}", bytes, at);
+                prop_assert_eq!(boundary_of_shared(&bytes, at), expected, "{:x?} at {}", bytes, at);
             }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_a_text_are_characters() {
+        assert_eq!(ends("a".as_bytes()), Some(('a', 'a')));
+        assert_eq!(ends("語".as_bytes()), Some(('語', '語')));
+        assert_eq!(ends("😀ß語x😀".as_bytes()), Some(('😀', '😀')));
+        assert_eq!(ends("éxxxxß".as_bytes()), Some(('é', 'ß')));
+        for flawed in [&b""[..], b"\x80a", b"a\xc3", b"a\x80\x80\x80\x80", b"\xe4\xb8"] {
+            assert_eq!(ends(flawed), None, "{flawed:x?}");
         }
     }
 

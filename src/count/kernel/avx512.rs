@@ -9,6 +9,7 @@
 use std::arch::x86_64::*;
 
 use crate::count::Case;
+use crate::count::kernel::points::Found;
 use crate::count::kernel::{Histogram, PAD, Points, Words, ahead, padded};
 
 /// True if the processor has all that the functions of this file need.
@@ -20,6 +21,7 @@ pub(super) fn is_available() -> bool {
         && is_x86_feature_detected!("avx512bitalg")
         && is_x86_feature_detected!("gfni")
         && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("bmi2")
 }
 
 /// Which bit of which of four groups stands for each character from `@` on.
@@ -161,109 +163,141 @@ fn load<const N: usize>(bytes: &[u8; N], at: usize) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
-/// 16 bytes four times.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn four_times(bytes: [u8; 16]) -> __m512i {
-    let number = u128::from_le_bytes(bytes);
-    _mm512_broadcast_i32x4(_mm_set_epi64x((number >> 64) as i64, number as i64))
-}
-
-/// As [`str::from_utf8`], by three look-ups of half bytes; see [`super::utf8`].
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt")]
-pub(super) fn is_utf8(block: &[u8]) -> bool {
-    use super::utf8::{FIRST_HIGH, FIRST_LOW, SECOND_HIGH};
-    let (first_high, first_low, second_high) = (four_times(FIRST_HIGH), four_times(FIRST_LOW), four_times(SECOND_HIGH));
-    let half = _mm512_set1_epi8(0x0f);
-    let (third, fourth) = (_mm512_set1_epi8(0x60), _mm512_set1_epi8(0x70));
-    let high = _mm512_set1_epi8(-128);
-    let iota = load(&super::IOTA, 0);
-    // Bytes 63..126 of two vectors are those one before the second; and so on.
-    let back = [63, 62, 61].map(|from| _mm512_add_epi8(iota, _mm512_set1_epi8(from)));
-    let (mut before, mut error) = (_mm512_setzero_si512(), _mm512_setzero_si512());
-    let mut pad = [0; PAD];
-    for part in padded::<64, 64>(block, 0, &mut pad) {
-        for now in part.as_chunks::<64>().0 {
-            let now = load(now, 0);
-            if _mm512_movepi8_mask(_mm512_or_si512(now, before)) != 0 {
-                let [one, two, three] = back.map(|back| _mm512_permutex2var_epi8(before, back, now));
-                let nibble = |v| _mm512_and_si512(_mm512_srli_epi16::<4>(v), half);
-                let special = _mm512_and_si512(
-                    _mm512_and_si512(
-                        _mm512_shuffle_epi8(first_high, nibble(one)),
-                        _mm512_shuffle_epi8(first_low, _mm512_and_si512(one, half)),
-                    ),
-                    _mm512_shuffle_epi8(second_high, nibble(now)),
-                );
-                let long = _mm512_or_si512(_mm512_subs_epu8(two, third), _mm512_subs_epu8(three, fourth));
-                let wrong = _mm512_xor_si512(_mm512_and_si512(long, high), special);
-                error = _mm512_or_si512(error, wrong);
-            }
-            before = now;
-        }
-    }
-    _mm512_test_epi8_mask(error, error) == 0
-}
-
-/// Windows of 64 bytes after which code points are counted: enough to make the end of that loop rare, few enough for the
-/// cache.
+/// Windows of 64 bytes after which code points are put together: enough to make the end of that loop rare, few enough for
+/// the first-level cache.
 const BATCH: usize = 32;
-/// Room for the code points of a batch, each of two bytes at least, and for a vector beyond the last.
+/// Room for a byte of each code point of a batch, each of which has two in the text, and for a vector beyond the last.
 const ROOM: usize = BATCH * 32 + 64;
 
-/// As [`super::scalar::points`]. The first, second and third bytes of all characters of a batch are put together, each in
-/// a row of their own, so that no step depends on how many there are in 64 bytes.
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt")]
-pub(super) fn points(text: &str, points: &mut Points) -> u64 {
+/// As [`super::scalar::points`]; None if `block` is no UTF-8, and then nothing is added.
+///
+/// It may be given bytes that somebody changes meanwhile: only what was looked at is counted, and only if it is a character.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt,bmi2")]
+pub(super) fn points(block: &[u8], points: &mut Points) -> Option<u64> {
+    let mut found = std::mem::take(&mut points.found);
+    // Where one character of four bytes is, others are not far.
+    let short = if found.long.is_empty() { gather::<false>(block, &mut found) } else { None };
+    let chars = short.or_else(|| gather::<true>(block, &mut found));
+    if chars.is_some() {
+        points.add_all(&found.short[..found.count]);
+        found.long.iter().for_each(|&point| points.add(point));
+    }
+    points.found = found;
+    chars
+}
+
+/// Puts the code points of `block` beyond ASCII into `found`, and answers how many it has in all; None if it is no UTF-8,
+/// or not `LONG` and has characters of four bytes.
+///
+/// At each byte the code point that would begin there is put together. Those of lead bytes are pushed together, the lower
+/// byte and the upper byte of each in rows of their own, so that no step depends on how many there are in 64 bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt,bmi2")]
+fn gather<const LONG: bool>(block: &[u8], found: &mut Found) -> Option<u64> {
     let byte = |byte: u8| _mm512_set1_epi8(byte.cast_signed());
-    let (last, lead, long) = (byte(0xbf), byte(0xc0), byte(0xf0));
-    // What pads is no character and begins none.
+    let (lead, three, four) = (byte(0xc0), byte(0xe0), byte(0xf0));
     let mut pad = [0; PAD];
-    let (mut rows, mut found) = ([[0; ROOM]; 3], [0; ROOM]);
-    let (mut filled, mut count) = (0, 0);
-    for part in padded::<64, 68>(text.as_bytes(), 0x80, &mut pad) {
+    let (mut shape, mut rows) = (Shape::default(), Rows { lower: [0; ROOM], upper: [0; ROOM], filled: 0 });
+    let (mut asked, mut needed) = (0, 0);
+    let mut most = _mm512_setzero_si512();
+    found.empty_for(block.len());
+    for part in padded::<64, 68>(block, 0, &mut pad) {
         let (mut at, mut windows) = (0, 0);
         while let Some(window) = part[at..].first_chunk::<68>() {
             let now = load(window, 0);
-            count += u64::from(_mm512_cmpgt_epi8_mask(now, last).count_ones());
-            let four = _mm512_cmpge_epu8_mask(now, long);
-            let leads = _mm512_cmpge_epu8_mask(now, lead) & !four;
-            for (more, row) in rows.iter_mut().enumerate() {
-                store(row, filled, _mm512_maskz_compress_epi8(leads, load(window, more)));
+            let [leads, threes] = [lead, three].map(|first| _mm512_cmpge_epu8_mask(now, first));
+            let fours = if LONG { _mm512_cmpge_epu8_mask(now, four) } else { 0 };
+            shape.add([leads, threes, fours], _mm512_cmplt_epi8_mask(now, lead));
+            if LONG && fours != 0 {
+                shape.flaws |= u64::from(!found.add_long(window, fours));
             }
-            filled += leads.count_ones() as usize;
-            if four != 0 {
-                points.add_four(window, four);
-            }
+            rows.add(window, leads & !fours, threes & !fours);
+            asked += (threes & !fours).count_ones();
+            most = _mm512_max_epu8(most, now);
             at += 64;
             windows += 1;
             if windows % BATCH == 0 {
-                points.add_all(put_together(&rows, filled, &mut found));
-                filled = 0;
+                needed += rows.empty_into(found, &mut shape);
             }
         }
-        points.add_all(put_together(&rows, filled, &mut found));
-        filled = 0;
+        needed += rows.empty_into(found, &mut shape);
     }
-    count
+    let is_valid = shape.flaws == 0 && asked == needed && (LONG || _mm512_cmpge_epu8_mask(most, four) == 0);
+    let go_on = found.count + asked as usize + 3 * found.long.len();
+    is_valid.then(|| (block.len() - go_on) as u64)
 }
 
-/// The code points of up to three bytes each whose first, second and third bytes are given.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn put_together<'a>(rows: &[[u8; ROOM]; 3], count: usize, found: &'a mut [u16; ROOM]) -> &'a [u16] {
-    let word = |number: i16| _mm512_set1_epi16(number);
-    let six = word(0x3f);
-    for at in (0..count).step_by(32) {
-        let [first, second, third] = rows.each_ref().map(|row| widened(row, at));
-        let (second, third) = (_mm512_and_si512(second, six), _mm512_and_si512(third, six));
-        let two = _mm512_or_si512(_mm512_slli_epi16::<6>(_mm512_and_si512(first, word(0x1f))), second);
-        // Of the first byte the upper half goes by itself, as a number has 16 bits.
-        let upper = _mm512_or_si512(_mm512_slli_epi16::<12>(first), _mm512_slli_epi16::<6>(second));
-        let is_three = _mm512_cmpge_epu16_mask(first, word(0xe0));
-        store(found, at, _mm512_mask_blend_epi16(is_three, two, _mm512_or_si512(upper, third)));
+/// Whether bytes of continuation are where lead bytes ask for them, and nowhere else.
+#[derive(Default)]
+struct Shape {
+    /// What the last lead bytes ask for of the next 64 bytes.
+    owed: u64,
+    /// Other than 0 if something was wrong.
+    flaws: u64,
+}
+
+impl Shape {
+    /// `leads` are those of two bytes or more, of three or more, and of four.
+    #[inline(always)]
+    fn add(&mut self, leads: [u64; 3], go_on: u64) {
+        let [two, three, four] = leads;
+        self.flaws |= go_on ^ (self.owed | two << 1 | three << 2 | four << 3);
+        self.owed = two >> 63 | three >> 62 | four >> 61;
     }
-    &found[..count]
+}
+
+/// The lower and the upper bytes of code points.
+struct Rows {
+    lower: [u8; ROOM],
+    upper: [u8; ROOM],
+    filled: usize,
+}
+
+impl Rows {
+    /// Adds the code points that begin at `leads`, those at `threes` with three bytes.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
+    fn add(&mut self, window: &[u8; 68], leads: u64, threes: u64) {
+        let byte = |byte: u8| _mm512_set1_epi8(byte.cast_signed());
+        let [first, second, third] = [0, 1, 2].map(|more| load(window, more));
+        let before_last = _mm512_mask_mov_epi8(first, threes, second);
+        let last = _mm512_mask_mov_epi8(second, threes, third);
+        let head = _mm512_maskz_mov_epi8(threes, first);
+        // Shifts are those of 16 bits, of which a mask takes away what comes from the neighbour.
+        let lower = either(byte(0x3f), last, _mm512_slli_epi16::<6>(before_last));
+        let upper = either(byte(0x0f), _mm512_srli_epi16::<2>(before_last), _mm512_slli_epi16::<4>(head));
+        store(&mut self.lower, self.filled, _mm512_maskz_compress_epi8(leads, lower));
+        store(&mut self.upper, self.filled, _mm512_maskz_compress_epi8(leads, upper));
+        self.filled += leads.count_ones() as usize;
+    }
+
+    /// Moves the code points to `found`, and answers how many of them need three bytes. Those that would fit one, and
+    /// halves of a pair of UTF-16, are flaws.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,popcnt,bmi2")]
+    fn empty_into(&mut self, found: &mut Found, shape: &mut Shape) -> u32 {
+        let word = |number: u16| _mm512_set1_epi16(number.cast_signed());
+        let places = &mut found.short[found.count..];
+        let mut needed = 0;
+        for at in (0..self.filled).step_by(32) {
+            let points = _mm512_or_si512(widened(&self.lower, at), _mm512_slli_epi16::<8>(widened(&self.upper, at)));
+            store(places, at, points);
+            let is_surrogate = _mm512_cmpeq_epi16_mask(_mm512_and_si512(points, word(0xf800)), word(0xd800));
+            let is_flaw = _mm512_cmplt_epu16_mask(points, word(0x80)) | is_surrogate;
+            let left = (self.filled - at).min(32) as u32;
+            shape.flaws |= u64::from(_bzhi_u32(is_flaw, left));
+            needed += _bzhi_u32(_mm512_cmpge_epu16_mask(points, word(0x800)), left).count_ones();
+        }
+        found.count += std::mem::take(&mut self.filled);
+        needed
+    }
+}
+
+/// Each bit of `this` where `mask` has one, and of `that` where it has none.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn either(mask: __m512i, this: __m512i, that: __m512i) -> __m512i {
+    _mm512_ternarylogic_epi64::<0xca>(mask, this, that)
 }
 
 /// 32 bytes of `row` from `at`, each as a number of 16 bits.
@@ -278,7 +312,7 @@ fn widened(row: &[u8; ROOM], at: usize) -> __m512i {
 /// Writes 64 bytes of `numbers` to `buffer` from `at`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn store<T>(buffer: &mut [T; ROOM], at: usize, numbers: __m512i) {
+fn store<T>(buffer: &mut [T], at: usize, numbers: __m512i) {
     let place = &mut buffer[at..][..64 / size_of::<T>()];
     // SAFETY: 64 bytes are written, which is what the reference is to; no alignment is asked for.
     unsafe { _mm512_storeu_si512(place.as_mut_ptr().cast(), numbers) }

@@ -135,31 +135,36 @@ impl Engine {
         self.histogram(block, case, histogram).then(|| unsafe { str::from_utf8_unchecked(block) })
     }
 
-    /// `block` as text if it is valid UTF-8.
-    pub(super) fn text(self, block: &[u8]) -> Option<&str> {
-        let is_valid = match self.0 {
+    /// Adds the code points of `block` beyond ASCII to `points`. The answer is the block as text, and how many code points
+    /// it has in all; None if it is no UTF-8, and then nothing is added.
+    pub(super) fn text<'a>(self, block: &'a [u8], points: &mut Points) -> Option<(&'a str, u64)> {
+        match self.0 {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: an engine of this kernel is made only where the processor has its instructions.
-            Kernel::Avx512 => unsafe { avx512::is_utf8(block) },
+            Kernel::Avx512 => {
+                let chars = self.shared_text(block, points)?;
+                // SAFETY: the kernel has found that it is UTF-8, by the rules of the standard library.
+                Some((unsafe { str::from_utf8_unchecked(block) }, chars))
+            }
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: an engine of this kernel is made only where the processor has its instructions.
-            Kernel::Avx2 => unsafe { avx2::is_utf8(block) },
-            _ => return str::from_utf8(block).ok(),
-        };
-        // SAFETY: the kernel has found that it is UTF-8, by the rules of the standard library.
-        is_valid.then(|| unsafe { str::from_utf8_unchecked(block) })
+            Kernel::Avx2 => {
+                // SAFETY: an engine of this kernel is made only where the processor has its instructions.
+                let is_text = unsafe { avx2::is_utf8(block) };
+                // SAFETY: the kernel has found that it is UTF-8, by the rules of the standard library.
+                let text = is_text.then(|| unsafe { str::from_utf8_unchecked(block) })?;
+                // SAFETY: an engine of this kernel is made only where the processor has its instructions.
+                Some((text, unsafe { avx2::points(text, points) }))
+            }
+            _ => str::from_utf8(block).ok().map(|text| (text, scalar::points(text, points))),
+        }
     }
 
-    /// Adds the code points of `text` beyond ASCII to `points`; the answer is how many code points it has in all.
-    pub(super) fn points(self, text: &str, points: &mut Points) -> u64 {
+    /// As [`Engine::text`], of bytes that somebody may change meanwhile. None as well if this kernel needs a copy of them.
+    pub(super) fn shared_text(self, block: &[u8], points: &mut Points) -> Option<u64> {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an engine of this kernel is made only where the processor has its instructions.
-            Kernel::Avx512 => unsafe { avx512::points(text, points) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: an engine of this kernel is made only where the processor has its instructions.
-            Kernel::Avx2 => unsafe { avx2::points(text, points) },
-            _ => scalar::points(text, points),
+            Kernel::Avx512 => unsafe { avx512::points(block, points) },
+            _ => None,
         }
     }
 
@@ -234,18 +239,6 @@ fn ahead(bytes: &[u8]) {
     // SAFETY: to ask for a line is no access, so it may be anybody's or nobody's.
     unsafe { _mm_prefetch::<_MM_HINT_T0>(there.cast()) }
 }
-
-/// The numbers from 0 on.
-#[cfg(target_arch = "x86_64")]
-static IOTA: [u8; 64] = {
-    let mut numbers = [0; 64];
-    let mut at = 0;
-    while at < 64 {
-        numbers[at] = at as u8;
-        at += 1;
-    }
-    numbers
-};
 
 /// Enough for the end of a block and what is read behind it, for the widest step.
 #[cfg(target_arch = "x86_64")]

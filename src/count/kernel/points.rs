@@ -15,13 +15,61 @@ pub(in crate::count) struct Points {
     touched: [bool; ALL / PLANE],
     /// At most so many code points were added since the last drain.
     pending: u32,
+    #[cfg(target_arch = "x86_64")]
+    pub(super) found: Found,
+}
+
+/// The code points of a block beyond ASCII, which are counted when all of it is known to be text.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Those of two and of three bytes, as many as `count` says; behind them is room for whole vectors.
+    pub(super) short: Vec<u16>,
+    pub(super) count: usize,
+    /// Those of four bytes.
+    pub(super) long: Vec<u32>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Found {
+    /// Forgets all, and has room for the code points of so many bytes.
+    pub(super) fn empty_for(&mut self, bytes: usize) {
+        self.short.resize(self.short.len().max(bytes / 2 + 64), 0);
+        self.count = 0;
+        self.long.clear();
+    }
+
+    /// Adds the code points of four bytes that begin at the bits of `leads`; false if there are others.
+    #[cold]
+    pub(super) fn add_long(&mut self, window: &[u8], leads: u64) -> bool {
+        let before = self.long.len();
+        self.long.extend(long_points(window, leads));
+        self.long[before..].iter().all(|point| (0x1_0000..=0x10_ffff).contains(point))
+    }
+}
+
+/// What the four bytes that begin at each of the bits of `leads` stand for.
+#[cfg(target_arch = "x86_64")]
+fn long_points(window: &[u8], mut leads: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let at = (leads != 0).then(|| leads.trailing_zeros() as usize)?;
+        leads &= leads - 1;
+        let sixes = window[at + 1..][..3].iter().map(|byte| u32::from(byte & 0x3f));
+        Some(sixes.fold(u32::from(window[at] & 0x0f), |point, six| point << 6 | six))
+    })
 }
 
 impl Points {
     pub(in crate::count) fn new() -> Self {
         // From the heap and never on the stack, where a debug build would put a boxed array first.
         let counts = vec![0; ALL].into_boxed_slice().try_into().expect("the length is right");
-        Self { counts, touched: [false; ALL / PLANE], pending: 0 }
+        Self {
+            counts,
+            touched: [false; ALL / PLANE],
+            pending: 0,
+            #[cfg(target_arch = "x86_64")]
+            found: Found::default(),
+        }
     }
 
     /// Counts `point` once.
@@ -49,13 +97,8 @@ impl Points {
     /// Counts the code points of four bytes that begin at the bits of `leads`.
     #[cfg(target_arch = "x86_64")]
     #[cold]
-    pub(super) fn add_four(&mut self, window: &[u8], mut leads: u64) {
-        while leads != 0 {
-            let at = leads.trailing_zeros() as usize;
-            let sixes = window[at + 1..][..3].iter().map(|byte| u32::from(byte & 0x3f));
-            self.add(sixes.fold(u32::from(window[at] & 7), |point, six| point << 6 | six));
-            leads &= leads - 1;
-        }
+    pub(super) fn add_four(&mut self, window: &[u8], leads: u64) {
+        long_points(window, leads).for_each(|point| self.add(point));
     }
 
     /// Says that up to `points` code points will be added; true if the table has to be drained before that.
