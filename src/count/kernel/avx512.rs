@@ -117,16 +117,16 @@ fn add(part: &[u8], plan: &Plan, histogram: &mut Histogram) -> bool {
         }
     }
     histogram.counts[usize::from(b'\n')] += u64::from(newlines);
-    for (group, letters_of) in plan.letters.as_chunks::<8>().0.iter().enumerate() {
+    let counts = [0, 1, 2, 3].map(|group| {
         let two = _mm512_add_epi16(_mm512_slli_epi16::<1>(fours[group]), halves(letters(twos[group])));
         let all = _mm512_add_epi16(_mm512_slli_epi16::<1>(two), halves(letters(ones[group])));
         let half = _mm256_add_epi16(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64::<1>(all));
         let eight = _mm_add_epi16(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half));
-        let counts = [_mm_cvtsi128_si64(eight), _mm_extract_epi64::<1>(eight)];
-        for (bin, letter) in letters_of.iter().enumerate() {
-            let count = counts[bin / 4] >> (bin % 4 * 16);
-            histogram.counts[usize::from(*letter)] += u64::from(count as u16);
-        }
+        [_mm_cvtsi128_si64(eight), _mm_extract_epi64::<1>(eight)]
+    });
+    for (letter, bin) in plan.letters.iter().zip(0..) {
+        let count = counts.as_flattened()[bin / 4] >> (bin % 4 * 16);
+        histogram.counts[usize::from(*letter)] += u64::from(count as u16);
     }
     _mm512_movepi8_mask(seen) == 0
 }

@@ -231,13 +231,16 @@ fn padded<'a, const STEP: usize, const WIDTH: usize>(
 }
 
 /// Asks for the cache line 16 KiB behind the beginning of `bytes`: by itself the processor does not look beyond a page.
+///
+/// It gets as far as the second-level cache: fewer requests of the first can be under way at once than memory takes to
+/// keep up.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn ahead(bytes: &[u8]) {
-    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
     let there = bytes.as_ptr().wrapping_add(16 << 10);
     // SAFETY: to ask for a line is no access, so it may be anybody's or nobody's.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(there.cast()) }
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(there.cast()) }
 }
 
 /// Enough for the end of a block and what is read behind it, for the widest step.
