@@ -166,8 +166,9 @@ fn load<const N: usize>(bytes: &[u8; N], at: usize) -> __m512i {
 /// Windows of 64 bytes after which code points are put together: enough to make the end of that loop rare, few enough for
 /// the first-level cache.
 const BATCH: usize = 32;
-/// Room for a byte of each code point of a batch, each of which has two in the text, and for a vector beyond the last.
-const ROOM: usize = BATCH * 32 + 64;
+/// Room for a byte of each code point of a batch, and for a vector beyond the last. What is no text may have one at every
+/// byte.
+const ROOM: usize = BATCH * 64 + 64;
 
 /// As [`super::scalar::points`]; None if `block` is no UTF-8, and then nothing is added.
 ///
@@ -188,108 +189,100 @@ pub(super) fn points(block: &[u8], points: &mut Points) -> Option<u64> {
 
 /// Puts the code points of `block` beyond ASCII into `found`, and answers how many it has in all; None if it is no UTF-8,
 /// or not `LONG` and has characters of four bytes.
-///
-/// At each byte the code point that would begin there is put together. Those of lead bytes are pushed together, the lower
-/// byte and the upper byte of each in rows of their own, so that no step depends on how many there are in 64 bytes.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt,bmi2")]
 fn gather<const LONG: bool>(block: &[u8], found: &mut Found) -> Option<u64> {
-    let byte = |byte: u8| _mm512_set1_epi8(byte.cast_signed());
-    let (lead, three, four) = (byte(0xc0), byte(0xe0), byte(0xf0));
+    let mut seen = Seen { go_on: 0, owed: 0, asked: 0, most: _mm512_setzero_si512(), is_flawed: false };
+    let mut rows = [[0; ROOM]; 2];
     let mut pad = [0; PAD];
-    let (mut shape, mut rows) = (Shape::default(), Rows { lower: [0; ROOM], upper: [0; ROOM], filled: 0 });
-    let (mut asked, mut needed) = (0, 0);
-    let mut most = _mm512_setzero_si512();
     found.empty_for(block.len());
-    for part in padded::<64, 68>(block, 0, &mut pad) {
-        let (mut at, mut windows) = (0, 0);
-        while let Some(window) = part[at..].first_chunk::<68>() {
-            let now = load(window, 0);
-            let [leads, threes] = [lead, three].map(|first| _mm512_cmpge_epu8_mask(now, first));
-            let fours = if LONG { _mm512_cmpge_epu8_mask(now, four) } else { 0 };
-            shape.add([leads, threes, fours], _mm512_cmplt_epi8_mask(now, lead));
-            if LONG && fours != 0 {
-                shape.flaws |= u64::from(!found.add_long(window, fours));
-            }
-            rows.add(window, leads & !fours, threes & !fours);
-            asked += (threes & !fours).count_ones();
-            most = _mm512_max_epu8(most, now);
-            at += 64;
-            windows += 1;
-            if windows % BATCH == 0 {
-                needed += rows.empty_into(found, &mut shape);
-            }
+    for mut part in padded::<64, 68>(block, 0, &mut pad) {
+        while part.len() >= 68 {
+            let batch = &part[..part.len().min(BATCH * 64 + 4)];
+            let filled = seen.add::<LONG>(batch, &mut rows, found);
+            seen.put_together(&rows, filled, found);
+            part = &part[(batch.len() - 4) / 64 * 64..];
         }
-        needed += rows.empty_into(found, &mut shape);
     }
-    let is_valid = shape.flaws == 0 && asked == needed && (LONG || _mm512_cmpge_epu8_mask(most, four) == 0);
-    let go_on = found.count + asked as usize + 3 * found.long.len();
-    is_valid.then(|| (block.len() - go_on) as u64)
+    let is_long = _mm512_cmpge_epu8_mask(seen.most, _mm512_set1_epi8(0xf0_u8.cast_signed())) != 0;
+    let asked = found.count + seen.asked + 3 * found.long.len();
+    let is_text = !seen.is_flawed && seen.go_on == asked && (LONG || !is_long);
+    is_text.then(|| (block.len() - seen.go_on) as u64)
 }
 
-/// Whether bytes of continuation are where lead bytes ask for them, and nowhere else.
-#[derive(Default)]
-struct Shape {
-    /// What the last lead bytes ask for of the next 64 bytes.
+/// What tells whether a block is UTF-8: bytes of continuation are where lead bytes ask for them and nowhere else, and no
+/// character is longer than it has to be.
+struct Seen {
+    /// Bytes of continuation.
+    go_on: usize,
+    /// Those of the next 64 bytes that have to be such.
     owed: u64,
-    /// Other than 0 if something was wrong.
-    flaws: u64,
+    /// Code points that need two of them.
+    asked: usize,
+    /// The largest byte in each column.
+    most: __m512i,
+    /// Something was no character.
+    is_flawed: bool,
 }
 
-impl Shape {
-    /// `leads` are those of two bytes or more, of three or more, and of four.
-    #[inline(always)]
-    fn add(&mut self, leads: [u64; 3], go_on: u64) {
-        let [two, three, four] = leads;
-        self.flaws |= go_on ^ (self.owed | two << 1 | three << 2 | four << 3);
-        self.owed = two >> 63 | three >> 62 | four >> 61;
-    }
-}
-
-/// The lower and the upper bytes of code points.
-struct Rows {
-    lower: [u8; ROOM],
-    upper: [u8; ROOM],
-    filled: usize,
-}
-
-impl Rows {
-    /// Adds the code points that begin at `leads`, those at `threes` with three bytes.
+impl Seen {
+    /// Looks at the windows of `batch`. At each byte the code point that would begin there is put together, and those of lead
+    /// bytes are pushed together, the lower and the upper byte in rows of their own, so that no step depends on how many
+    /// there are in 64 bytes. The answer is how many there are.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2")]
-    fn add(&mut self, window: &[u8; 68], leads: u64, threes: u64) {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,popcnt")]
+    fn add<const LONG: bool>(&mut self, batch: &[u8], rows: &mut [[u8; ROOM]; 2], found: &mut Found) -> usize {
         let byte = |byte: u8| _mm512_set1_epi8(byte.cast_signed());
-        let [first, second, third] = [0, 1, 2].map(|more| load(window, more));
-        let before_last = _mm512_mask_mov_epi8(first, threes, second);
-        let last = _mm512_mask_mov_epi8(second, threes, third);
-        let head = _mm512_maskz_mov_epi8(threes, first);
-        // Shifts are those of 16 bits, of which a mask takes away what comes from the neighbour.
-        let lower = either(byte(0x3f), last, _mm512_slli_epi16::<6>(before_last));
-        let upper = either(byte(0x0f), _mm512_srli_epi16::<2>(before_last), _mm512_slli_epi16::<4>(head));
-        store(&mut self.lower, self.filled, _mm512_maskz_compress_epi8(leads, lower));
-        store(&mut self.upper, self.filled, _mm512_maskz_compress_epi8(leads, upper));
-        self.filled += leads.count_ones() as usize;
+        let (mut owed, mut go_on, mut most) = (self.owed, 0, self.most);
+        let (mut at, mut filled, mut flaws) = (0, 0, 0);
+        while let Some(window) = batch[at..].first_chunk::<68>() {
+            let [first, second, third] = [0, 1, 2].map(|more| load(window, more));
+            let [mut leads, mut threes] = [0xc0, 0xe0].map(|least| _mm512_cmpge_epu8_mask(first, byte(least)));
+            let fours = if LONG { _mm512_cmpge_epu8_mask(first, byte(0xf0)) } else { 0 };
+            let continued = _mm512_cmplt_epi8_mask(first, byte(0xc0));
+            flaws |= continued ^ (owed | leads << 1 | threes << 2 | fours << 3);
+            owed = leads >> 63 | threes >> 62 | fours >> 61;
+            go_on += continued.count_ones() as usize;
+            most = _mm512_max_epu8(most, first);
+            if LONG {
+                (leads, threes) = (leads & !fours, threes & !fours);
+                flaws |= u64::from(fours != 0 && !found.add_long(window, fours));
+            }
+            let before_last = _mm512_mask_mov_epi8(first, threes, second);
+            let last = _mm512_mask_mov_epi8(second, threes, third);
+            let head = _mm512_maskz_mov_epi8(threes, first);
+            // Shifts are those of 16 bits, of which a mask takes away what comes from the neighbour.
+            let lower = either(byte(0x3f), last, _mm512_slli_epi16::<6>(before_last));
+            let upper = either(byte(0x0f), _mm512_srli_epi16::<2>(before_last), _mm512_slli_epi16::<4>(head));
+            store(&mut rows[0], filled, _mm512_maskz_compress_epi8(leads, lower));
+            store(&mut rows[1], filled, _mm512_maskz_compress_epi8(leads, upper));
+            filled += leads.count_ones() as usize;
+            at += 64;
+        }
+        (self.owed, self.most, self.is_flawed) = (owed, most, self.is_flawed || flaws != 0);
+        self.go_on += go_on;
+        filled
     }
 
-    /// Moves the code points to `found`, and answers how many of them need three bytes. Those that would fit one, and
-    /// halves of a pair of UTF-16, are flaws.
+    /// Moves code points from `rows` to `found`. Those that would fit one byte, and halves of a pair of UTF-16, are flaws.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,popcnt,bmi2")]
-    fn empty_into(&mut self, found: &mut Found, shape: &mut Shape) -> u32 {
+    fn put_together(&mut self, rows: &[[u8; ROOM]; 2], count: usize, found: &mut Found) {
         let word = |number: u16| _mm512_set1_epi16(number.cast_signed());
         let places = &mut found.short[found.count..];
-        let mut needed = 0;
-        for at in (0..self.filled).step_by(32) {
-            let points = _mm512_or_si512(widened(&self.lower, at), _mm512_slli_epi16::<8>(widened(&self.upper, at)));
+        let mut flaws = 0;
+        for at in (0..count).step_by(32) {
+            let [lower, upper] = rows.each_ref().map(|row| widened(row, at));
+            let points = _mm512_or_si512(lower, _mm512_slli_epi16::<8>(upper));
             store(places, at, points);
             let is_surrogate = _mm512_cmpeq_epi16_mask(_mm512_and_si512(points, word(0xf800)), word(0xd800));
             let is_flaw = _mm512_cmplt_epu16_mask(points, word(0x80)) | is_surrogate;
-            let left = (self.filled - at).min(32) as u32;
-            shape.flaws |= u64::from(_bzhi_u32(is_flaw, left));
-            needed += _bzhi_u32(_mm512_cmpge_epu16_mask(points, word(0x800)), left).count_ones();
+            let left = (count - at).min(32) as u32;
+            flaws |= _bzhi_u32(is_flaw, left);
+            self.asked += _bzhi_u32(_mm512_cmpge_epu16_mask(points, word(0x800)), left).count_ones() as usize;
         }
-        found.count += std::mem::take(&mut self.filled);
-        needed
+        self.is_flawed |= flaws != 0;
+        found.count += count;
     }
 }
 

@@ -15,6 +15,7 @@ pub(in crate::count) struct Points {
     touched: [bool; ALL / PLANE],
     /// At most so many code points were added since the last drain.
     pending: u32,
+    /// Those of the block that is looked at; here because its memory is used again.
     #[cfg(target_arch = "x86_64")]
     pub(super) found: Found,
 }
@@ -32,9 +33,9 @@ pub(super) struct Found {
 
 #[cfg(target_arch = "x86_64")]
 impl Found {
-    /// Forgets all, and has room for the code points of so many bytes.
+    /// Forgets all, and has room for what so many bytes yield at most, if they are no text.
     pub(super) fn empty_for(&mut self, bytes: usize) {
-        self.short.resize(self.short.len().max(bytes / 2 + 64), 0);
+        self.short.resize(self.short.len().max(bytes + 64), 0);
         self.count = 0;
         self.long.clear();
     }

@@ -151,6 +151,20 @@ fn every_kernel_knows_what_is_no_text() {
 }
 
 #[test]
+fn what_is_no_text_finds_room_as_well() {
+    for byte in 0x80..=0xff {
+        for length in [63, 64, 4095, 4096, 33_000] {
+            // At the end as well as in the middle of what is text otherwise.
+            let bytes = ["ß語😀".as_bytes(), &vec![byte; length]].concat();
+            for engine in engines() {
+                assert_eq!(points(engine, &bytes), None, "{engine:?} {byte:x} {length}");
+                assert_eq!(points(engine, &[&bytes, &b"text"[..]].concat()), None, "{engine:?} {byte:x} {length}");
+            }
+        }
+    }
+}
+
+#[test]
 fn counters_do_not_overflow_on_one_letter_alone() {
     for engine in engines() {
         for (byte, length) in [(b'a', 70_000), (b'Z', 16_387), (b'\n', 70_000)] {
