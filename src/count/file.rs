@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::count::counter::{is_wide, wide};
 use crate::count::io::{Choice, Io};
 use crate::count::{Counter, Edge, Seams, split};
-use crate::sys::map::Window;
+use crate::sys::map::{Mapping, Window};
 use crate::{Error, OneLine};
 
 /// Bytes that one pread(2) gets: they have to fit the second-level cache beside the tables.
@@ -18,6 +18,8 @@ const READ: u64 = 256 << 10;
 /// The same of a part that is shorter than 1 MiB, mostly a whole text: to get the memory for more takes the kernel longer
 /// than to count it.
 const READ_OF_FEW: u64 = 64 << 10;
+/// Bytes of a file that a thread has in its address space at once: few enough for the kernel's tables of them.
+const SPAN: u64 = 1 << 30;
 /// Bytes of a window that are counted at once, and copied if need be: they have to fit the first-level cache.
 const LOOK: u64 = 32 << 10;
 /// Bytes at either end of the text that are looked at before and after it is counted.
@@ -123,78 +125,21 @@ impl TextFile {
         Ok(ends)
     }
 
-    /// Counts the characters that begin in `part` of the file, and adds the ends of the piece to `seams`.
-    ///
-    /// # Errors
-    /// When the file cannot be read or mapped, or has become shorter than it was.
-    pub fn count(&self, part: Range<u64>, counter: &mut Counter, seams: &mut Seams) -> Result<(), Error> {
-        let part = part.start.min(self.size)..part.end.min(self.size);
-        let length = part.end - part.start;
-        if self.io == Io::Auto && !counter.looks_once() {
-            self.choice.settle(Io::Read);
-        }
-        self.choice.with(length, |io| {
-            let edge = match io {
-                Io::Mmap => self.count_mapped(&part, counter)?,
-                Io::Read | Io::Auto => self.count_read(&part, counter)?,
-            };
-            seams.add(edge);
-            Ok(())
-        })
-    }
-
-    fn count_read(&self, part: &Range<u64>, counter: &mut Counter) -> Result<Edge, Error> {
-        let mut walk = Walk { file: self, counter, edge: None, buffer: Vec::new() };
-        let size = if part.end - part.start < 1 << 20 { READ_OF_FEW } else { READ };
-        for step in steps(part, size) {
-            let fill = |at, buffer: &mut [u8]| self.read(at, buffer);
-            if !walk.copied(&step, fill, Counter::go_on)? {
-                break;
-            }
-        }
-        Ok(walk.finish(part))
-    }
-
-    fn count_mapped(&self, part: &Range<u64>, counter: &mut Counter) -> Result<Edge, Error> {
-        let around = self.around(part);
-        let window = match Window::new(self.file.as_fd(), around.start, (around.end - around.start) as usize) {
-            Ok(window) => window,
-            Err(error) if self.io == Io::Mmap => return Err(Error::os("cannot map", &self.name, error)),
-            Err(_) => {
-                // No room, or a file system that cannot: the other way works as well.
-                self.choice.settle(Io::Read);
-                return self.count_read(part, counter);
-            }
-        };
-        let all = window.bytes(0, (around.end - around.start) as usize);
-        let mut walk = Walk { file: self, counter, edge: None, buffer: Vec::new() };
-        for step in steps(part, LOOK) {
-            let at = (step.start - around.start) as usize;
-            let fill = |at: u64, buffer: &mut [u8]| {
-                window.copy((at - around.start) as usize, buffer);
-                Ok(())
-            };
-            let goes_on = if !walk.counter.looks_once() {
-                walk.copied(&step, fill, Counter::go_on)?
-            } else if walk.shared(&step, window.bytes(at, (step.end - step.start) as usize))
-                || walk.rest_of_shared(&step, all, around.start)
-            {
-                true
-            } else {
-                walk.copied(&step, fill, Counter::rest)?
-            };
-            if !goes_on {
-                break;
-            }
-        }
-        let edge = walk.finish(part);
-        self.is_whole(&window)?;
-        Ok(edge)
+    /// Who counts parts of it. Every thread has one.
+    #[must_use]
+    pub fn reader(&self) -> Reader<'_> {
+        Reader { file: self, mapping: None, buffer: Vec::new() }
     }
 
     /// `part` and what decides about its ends.
     fn around(&self, part: &Range<u64>) -> Range<u64> {
         part.start.saturating_sub(AROUND)..(part.end + AROUND).min(self.size)
+    }
+
+    /// Maps what comes from `part` on, as much of it as there may be.
+    fn map(&self, part: &Range<u64>) -> io::Result<Mapping> {
+        let more = part.start..part.end.max(self.size.min(part.start + SPAN));
+        Mapping::new(self.file.as_fd(), &more).or_else(|_| Mapping::new(self.file.as_fd(), part))
     }
 
     fn read(&self, at: u64, buffer: &mut [u8]) -> Result<(), Error> {
@@ -206,13 +151,95 @@ impl TextFile {
 
     /// Fails if the file has become shorter. A page that is cut in two reads as zeros behind the cut, so the window alone
     /// does not know.
-    fn is_whole(&self, window: &Window) -> Result<(), Error> {
+    fn is_whole(&self, window: &Window<'_>) -> Result<(), Error> {
         let size = self.file.metadata().map_err(|error| Error::os("cannot count", &self.name, error))?.len();
         if window.is_intact() && size >= self.size { Ok(()) } else { Err(self.has_shrunk()) }
     }
 
     fn has_shrunk(&self) -> Error {
         Error::refused("cannot count", &self.name, "the file became shorter while it was counted")
+    }
+}
+
+/// Counts parts of a [`TextFile`], and keeps what memory it takes from one to the next.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    file: &'a TextFile,
+    mapping: Option<Mapping>,
+    buffer: Vec<u8>,
+}
+
+impl Reader<'_> {
+    /// Counts the characters that begin in `part` of the file, and adds the ends of the piece to `seams`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or mapped, or has become shorter than it was.
+    pub fn count(&mut self, part: Range<u64>, counter: &mut Counter, seams: &mut Seams) -> Result<(), Error> {
+        let file = self.file;
+        let part = part.start.min(file.size)..part.end.min(file.size);
+        if file.io == Io::Auto && !counter.looks_once() {
+            file.choice.settle(Io::Read);
+        }
+        file.choice.with(part.end - part.start, |io| {
+            let edge = match io {
+                Io::Mmap => self.count_mapped(&part, counter)?,
+                Io::Read | Io::Auto => self.count_read(&part, counter)?,
+            };
+            seams.add(edge);
+            Ok(())
+        })
+    }
+
+    fn count_read(&mut self, part: &Range<u64>, counter: &mut Counter) -> Result<Edge, Error> {
+        let file = self.file;
+        let mut walk = Walk { file, counter, edge: None, buffer: &mut self.buffer };
+        let size = if part.end - part.start < 1 << 20 { READ_OF_FEW } else { READ };
+        for step in steps(part, size) {
+            let fill = |at, buffer: &mut [u8]| file.read(at, buffer);
+            if !walk.copied(&step, fill, Counter::go_on)? {
+                break;
+            }
+        }
+        Ok(walk.finish(part))
+    }
+
+    fn count_mapped(&mut self, part: &Range<u64>, counter: &mut Counter) -> Result<Edge, Error> {
+        let file = self.file;
+        let around = file.around(part);
+        // What is left of a window that was cut is not to be seen again.
+        let mapping = match self.mapping.take().filter(|it| it.covers(&around)).map_or_else(|| file.map(&around), Ok) {
+            Ok(mapping) => mapping,
+            Err(error) if file.io == Io::Mmap => return Err(Error::os("cannot map", &file.name, error)),
+            Err(_) => {
+                // No room, or a file system that cannot: the other way works as well.
+                file.choice.settle(Io::Read);
+                return self.count_read(part, counter);
+            }
+        };
+        let window = mapping.window(&around).map_err(|error| Error::os("cannot map", &file.name, error))?;
+        let all = window.bytes(0, (around.end - around.start) as usize);
+        let mut walk = Walk { file, counter, edge: None, buffer: &mut self.buffer };
+        for step in steps(part, LOOK) {
+            let fill = |at: u64, buffer: &mut [u8]| {
+                window.copy((at - around.start) as usize, buffer);
+                Ok(())
+            };
+            let goes_on = if !walk.counter.looks_once() {
+                walk.copied(&step, fill, Counter::go_on)?
+            } else if walk.shared(&step, all, around.start) || walk.rest_of_shared(&step, all, around.start) {
+                true
+            } else {
+                walk.copied(&step, fill, Counter::rest)?
+            };
+            if !goes_on {
+                break;
+            }
+        }
+        let edge = walk.finish(part);
+        file.is_whole(&window)?;
+        drop(window);
+        self.mapping = Some(mapping);
+        Ok(edge)
     }
 }
 
@@ -233,7 +260,7 @@ struct Walk<'a> {
     counter: &'a mut Counter,
     /// What was counted so far; None before the first step, as only that knows where the first character begins.
     edge: Option<Edge>,
-    buffer: Vec<u8>,
+    buffer: &'a mut Vec<u8>,
 }
 
 impl Walk<'_> {
@@ -246,14 +273,15 @@ impl Walk<'_> {
     ) -> Result<bool, Error> {
         let around = self.file.around(step);
         self.buffer.resize((around.end - around.start) as usize, 0);
-        fill(around.start, &mut self.buffer)?;
-        let [from, to] = [step.start, step.end].map(|at| split::boundary(&self.buffer, (at - around.start) as usize));
+        fill(around.start, self.buffer)?;
+        let [from, to] = [step.start, step.end].map(|at| split::boundary(self.buffer, (at - around.start) as usize));
         let edge = self.edge.get_or_insert_with(|| self.counter.begin(around.start + from as u64));
         Ok(count(self.counter, edge, &self.buffer[from..to]))
     }
 
-    /// Counts `bytes`, which are `step`, without a copy, if they are ASCII; else their letters and lines only.
-    fn shared(&mut self, step: &Range<u64>, bytes: &[u8]) -> bool {
+    /// Counts `step` without a copy if it is ASCII, else its letters and lines only; `shared` are the bytes from `start` on.
+    fn shared(&mut self, step: &Range<u64>, shared: &[u8], start: u64) -> bool {
+        let bytes = &shared[(step.start - start) as usize..(step.end - start) as usize];
         match &mut self.edge {
             Some(edge) => self.counter.shared(edge, bytes),
             None => {

@@ -61,7 +61,7 @@ fn a_file_that_shrinks_is_an_error_and_never_a_wrong_sum() {
         let text = TextFile::open(file.path(), io).unwrap();
         file.as_file().set_len(size).unwrap();
         let mut counter = Counter::new(&PLAIN, Kernel::Auto).unwrap();
-        let error = text.count(0..200_000, &mut counter, &mut Seams::default()).unwrap_err().to_string();
+        let error = text.reader().count(0..200_000, &mut counter, &mut Seams::default()).unwrap_err().to_string();
         assert!(error.ends_with("the file became shorter while it was counted"), "{error}");
     }
 }
@@ -72,7 +72,7 @@ fn a_file_that_grows_is_counted_up_to_its_size_at_opening() {
     let text = TextFile::open(file.path(), Io::Mmap).unwrap();
     file.write_all("ß".as_bytes()).unwrap();
     let (mut counter, mut seams) = (Counter::new(&PLAIN, Kernel::Auto).unwrap(), Seams::default());
-    text.count(0..100, &mut counter, &mut seams).unwrap();
+    text.reader().count(0..100, &mut counter, &mut seams).unwrap();
     assert_eq!(counter.finish().finish(seams, &PLAIN).sum(), 2);
 }
 
@@ -177,7 +177,7 @@ fn tallies_and_seams_travel_as_text() {
     for worker in [1, 0] {
         let (mut counter, mut ends) = (Counter::new(&rules, Kernel::Auto).unwrap(), Seams::default());
         for piece in (worker..text.len() as u64).step_by(2).filter(|piece| *piece < 20) {
-            text_file.count(piece * 21..piece * 21 + 21, &mut counter, &mut ends).unwrap();
+            text_file.reader().count(piece * 21..piece * 21 + 21, &mut counter, &mut ends).unwrap();
         }
         let sent = serde_json::to_string(&(counter.finish(), ends)).unwrap();
         let (part, ends): (Tally, Seams) = serde_json::from_str(&sent).unwrap();

@@ -28,7 +28,7 @@ use crate::Error;
 
 pub(crate) use counter::wide;
 pub use counter::{Counter, Piece};
-pub use file::TextFile;
+pub use file::{Reader, TextFile};
 pub use io::Io;
 pub use kernel::Kernel;
 pub use letters::{Case, LETTERS_UNICODE, Letters};

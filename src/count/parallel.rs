@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use crate::count::counter::{is_wide, wide};
-use crate::count::file::window;
+use crate::count::file::{Reader, window};
 use crate::count::{Count, Counter, Cutter, Io, Kernel, Piece, Rules, Seams, Tally, TextFile, split};
 use crate::{Error, OneLine};
 
@@ -176,10 +176,30 @@ fn read(mut file: &File, name: &str, size: u64) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// Read by one worker at a time.
+type Stream<'a> = Mutex<(Cutter, Box<dyn Read + Send + 'a>)>;
+
 enum Data<'a> {
     Bytes(&'a [u8]),
     File(TextFile),
-    Stream(Mutex<(Cutter, Box<dyn Read + Send + 'a>)>),
+    Stream(Stream<'a>),
+}
+
+impl<'a> Data<'a> {
+    fn hand(&self) -> Hand<'_, 'a> {
+        match self {
+            Self::Bytes(bytes) => Hand::Bytes(bytes),
+            Self::File(file) => Hand::File(file.reader()),
+            Self::Stream(stream) => Hand::Stream(stream, Vec::new()),
+        }
+    }
+}
+
+/// One worker's hold of the text, with the memory that it takes.
+enum Hand<'f, 'a> {
+    Bytes(&'a [u8]),
+    File(Reader<'f>),
+    Stream(&'f Stream<'a>, Vec<u8>),
 }
 
 /// A text, and the queue of its pieces.
@@ -268,10 +288,10 @@ impl<'a> Feed<'a> {
 
     /// What one worker does.
     fn work(&self, mut counter: Counter, progress: &Progress) -> Result<Tally, Error> {
-        let mut buffer = Vec::new();
+        let mut hand = self.data.hand();
         while !progress.is_stopped() && !self.is_over.load(Ordering::Relaxed) {
             let mut seams = Seams::default();
-            match self.next(&mut counter, &mut seams, &mut buffer) {
+            match self.next(&mut hand, &mut counter, &mut seams) {
                 Ok(0) => break,
                 Ok(bytes) => progress.done.fetch_add(bytes, Ordering::Relaxed),
                 Err(error) => {
@@ -288,20 +308,20 @@ impl<'a> Feed<'a> {
     }
 
     /// Counts the next piece; the answer is its size, 0 when there is none.
-    fn next(&self, counter: &mut Counter, seams: &mut Seams, buffer: &mut Vec<u8>) -> Result<u64, Error> {
-        if let Data::Stream(stream) = &self.data {
-            return self.next_read(stream, counter, seams, buffer);
-        }
-        let Some(Range { start, end }) = self.take() else { return Ok(0) };
-        match &self.data {
-            Data::File(file) => file.count(start..end, counter, seams)?,
-            Data::Bytes(bytes) => {
-                let [from, to] = [start, end].map(|at| split::boundary(bytes, at as usize));
-                seams.add(counter.count(Piece { offset: from as u64, bytes: &bytes[from..to] }));
+    fn next(&self, hand: &mut Hand<'_, 'a>, counter: &mut Counter, seams: &mut Seams) -> Result<u64, Error> {
+        let mut length = 0;
+        let mut take = || self.take().inspect(|part| length = part.end - part.start);
+        match hand {
+            Hand::Bytes(bytes) => {
+                if let Some(part) = take() {
+                    let [from, to] = [part.start, part.end].map(|at| split::boundary(bytes, at as usize));
+                    seams.add(counter.count(Piece { offset: from as u64, bytes: &bytes[from..to] }));
+                }
             }
-            Data::Stream(_) => {}
+            Hand::File(reader) => take().map_or(Ok(()), |part| reader.count(part, counter, seams))?,
+            Hand::Stream(stream, buffer) => length = self.next_read(stream, buffer, counter, seams)?,
         }
-        Ok(end - start)
+        Ok(length)
     }
 
     /// Takes a piece from the queue.
@@ -332,10 +352,10 @@ impl<'a> Feed<'a> {
 
     fn next_read(
         &self,
-        stream: &Mutex<(Cutter, Box<dyn Read + Send + 'a>)>,
+        stream: &Stream<'a>,
+        buffer: &mut Vec<u8>,
         counter: &mut Counter,
         seams: &mut Seams,
-        buffer: &mut Vec<u8>,
     ) -> Result<u64, Error> {
         let offset = {
             let (cutter, reader) = &mut *locked(stream);

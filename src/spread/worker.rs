@@ -83,14 +83,14 @@ impl Worker {
     fn work(&self, post: &mut Post, inbox: &mut Inbox) -> Result<Option<Report>, Error> {
         let mut counter = Counter::new(&self.rules, self.kernel)?;
         let file = self.file.as_ref().map(|(name, size)| self.open(name, *size)).transpose()?;
-        let mut bytes = Vec::new();
+        let (mut bytes, mut reader) = (Vec::new(), file.as_ref().map(TextFile::reader));
         loop {
             let mut seams = Seams::default();
-            match (inbox.next(&mut bytes, || false), &file) {
+            match (inbox.next(&mut bytes, || false), &mut reader) {
                 (Err(_), _) => return Ok(None),
                 (Ok(None), _) => break,
-                (Ok(Some(head)), Some(file)) if head.kind == PART => {
-                    file.count(head.start..head.end, &mut counter, &mut seams)?;
+                (Ok(Some(head)), Some(reader)) if head.kind == PART => {
+                    reader.count(head.start..head.end, &mut counter, &mut seams)?;
                 }
                 (Ok(Some(head)), _) if head.kind == PIECE => {
                     seams.add(counter.count(Piece { offset: head.start, bytes: &bytes }));

@@ -12,6 +12,7 @@
 use std::cell::Cell;
 use std::io;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 use std::sync::OnceLock;
@@ -29,42 +30,87 @@ thread_local! {
     static WINDOW: Cell<Guarded> = const { Cell::new(Guarded { start: 0, end: 0, was_cut: false }) };
 }
 
-/// A part of a file in memory, for the thread that made it, one at a time.
+/// Bytes of the largest page. The kernel maps what is around a fault too, at most up to where such a page ends.
+const LARGEST: usize = 2 << 20;
+
+/// A part of a file in the address space, of which a thread makes windows, one after the other.
 ///
-/// A file can change under whoever looks at it twice, so what is looked at more than once is copied out first.
+/// To map each window by itself takes longer where several threads do so: mmap(2) and munmap(2) lock the address space of
+/// all of them, and who finds it locked sleeps. What is mapped is in memory only as long as a window is on it.
 #[derive(Debug)]
-pub(crate) struct Window {
+pub(crate) struct Mapping {
     base: *mut libc::c_void,
-    mapped: NonZeroUsize,
-    /// Where the part begins: a mapping begins with a page.
-    skip: usize,
+    length: NonZeroUsize,
+    /// Where it begins in the file.
+    offset: u64,
 }
 
-impl Window {
-    /// Maps `length` bytes of `file` from `offset` on. The first call in a process installs the handler of SIGBUS.
+impl Mapping {
+    /// Maps the bytes of `part` of `file`, and up to 2 MiB before them. The first call in a process installs the handler of
+    /// SIGBUS. The file may end before the part does, but there no window may be.
     ///
     /// # Errors
-    /// ENODEV for a file that cannot be mapped, ENOMEM, EACCES; EINVAL for no bytes; EBUSY when this thread has a window.
-    pub(crate) fn new(file: BorrowedFd<'_>, offset: u64, length: usize) -> io::Result<Self> {
+    /// ENODEV for a file that cannot be mapped, ENOMEM, EACCES; EINVAL for no bytes.
+    pub(crate) fn new(file: BorrowedFd<'_>, part: &Range<u64>) -> io::Result<Self> {
         install()?;
+        let offset = part.start - part.start % LARGEST as u64;
+        let length = usize::try_from(part.end.saturating_sub(offset)).ok().and_then(NonZeroUsize::new);
+        let length = length.filter(|_| !part.is_empty()).ok_or(io::ErrorKind::InvalidInput)?;
+        let start = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let (access, flags) = (libc::PROT_READ, libc::MAP_SHARED);
+        // SAFETY: a new mapping, at a place that the kernel chooses, touches no memory of this process.
+        let base = unsafe { libc::mmap(ptr::null_mut(), length.get(), access, flags, file.as_raw_fd(), start) };
+        if base == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Self { base, length, offset }) }
+    }
+
+    /// True if all of `part` of the file is mapped.
+    pub(crate) fn covers(&self, part: &Range<u64>) -> bool {
+        self.offset <= part.start && part.end - self.offset <= self.length.get() as u64
+    }
+
+    /// A window on `part` of the file, for this thread.
+    ///
+    /// # Errors
+    /// EBUSY when this thread has a window.
+    ///
+    /// # Panics
+    /// When the part is not mapped.
+    pub(crate) fn window(&self, part: &Range<u64>) -> io::Result<Window<'_>> {
+        assert!(self.covers(part), "a window outside of its mapping");
         if WINDOW.get().end != 0 {
             return Err(io::ErrorKind::ResourceBusy.into());
         }
-        let skip = (offset % page_size() as u64) as usize;
-        let mapped =
-            NonZeroUsize::new(length).and_then(|it| it.checked_add(skip)).ok_or(io::ErrorKind::InvalidInput)?;
-        let start = libc::off_t::try_from(offset - skip as u64).map_err(|_| io::ErrorKind::InvalidInput)?;
-        let (access, flags) = (libc::PROT_READ, libc::MAP_SHARED);
-        // SAFETY: a new mapping, at a place that the kernel chooses, touches no memory of this process.
-        let base = unsafe { libc::mmap(ptr::null_mut(), mapped.get(), access, flags, file.as_raw_fd(), start) };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        WINDOW.set(Guarded { start: base.addr(), end: base.addr() + mapped.get(), was_cut: false });
-        Ok(Self { base, mapped, skip })
+        let window = Window {
+            mapping: self,
+            start: (part.start - self.offset) as usize,
+            length: (part.end - part.start) as usize,
+        };
+        let start = self.base.addr() + window.start;
+        WINDOW.set(Guarded { start: start - start % page_size(), end: start + window.length, was_cut: false });
+        Ok(window)
     }
+}
 
-    /// The `length` bytes from `at` on, for somebody who looks at each once and does nothing unsound whatever it is.
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this one's own, and windows, which refer to it, do not outlive it.
+        unsafe { libc::munmap(self.base, self.length.get()) };
+    }
+}
+
+/// A part of a file in memory, for the thread that made it, one at a time.
+///
+/// A file can change under whoever looks at it twice, so what has to be the same at the second look is copied out first.
+#[derive(Debug)]
+pub(crate) struct Window<'a> {
+    mapping: &'a Mapping,
+    /// Where it begins in the mapping.
+    start: usize,
+    length: usize,
+}
+
+impl Window<'_> {
+    /// The `length` bytes from `at` on, for somebody who does nothing unsound whatever they are, at each look.
     ///
     /// # Panics
     /// When they are not all in the window.
@@ -85,23 +131,27 @@ impl Window {
     }
 
     fn place(&self, at: usize, length: usize) -> *const u8 {
-        let from = self.skip + at;
-        assert!(from <= self.mapped.get() && length <= self.mapped.get() - from, "bytes from outside a window");
-        self.base.cast::<u8>().wrapping_add(from)
+        assert!(at <= self.length && length <= self.length - at, "bytes from outside a window");
+        self.mapping.base.cast::<u8>().wrapping_add(self.start + at)
     }
 
-    /// True as long as no page was behind the end of the file.
+    /// True as long as no page was behind the end of the file. The mapping of a window of which this is false shows zeros in
+    /// these places from now on, so no other window may be made of it.
     #[must_use]
     pub(crate) fn is_intact(&self) -> bool {
         !WINDOW.get().was_cut
     }
 }
 
-impl Drop for Window {
+impl Drop for Window<'_> {
     fn drop(&mut self) {
         WINDOW.set(Guarded { start: 0, end: 0, was_cut: false });
-        // SAFETY: the mapping is this window's own, and nothing refers to it any more.
-        unsafe { libc::munmap(self.base, self.mapped.get()) };
+        let end = self.start + self.length;
+        let (from, to) = (self.start - self.start % LARGEST, end.next_multiple_of(LARGEST));
+        let length = to.min(self.mapping.length.get()) - from;
+        let place = self.mapping.base.wrapping_byte_add(from);
+        // SAFETY: the pages are of the mapping, nothing refers to them any more, and their bytes are those of the file.
+        unsafe { libc::madvise(place, length, libc::MADV_DONTNEED) };
     }
 }
 
@@ -198,28 +248,70 @@ mod tests {
     fn a_window_shows_its_part_of_the_file() {
         let bytes: Vec<u8> = (0..20_000_u32).map(|it| (it % 251) as u8).collect();
         let file = file(&bytes);
-        for (offset, length) in [(0, 1), (3, 9000), (4095, 2), (8192, 11_808), (4097, 15_903)] {
-            let window = Window::new(file.as_fd(), offset, length).unwrap();
-            let mut copy = vec![0; length];
-            window.copy(0, &mut copy);
-            assert_eq!(copy, bytes[offset as usize..offset as usize + length]);
-            window.copy(length - 1, &mut copy[..1]);
-            assert_eq!(copy[0], bytes[offset as usize + length - 1]);
-            assert!(window.is_intact());
+        let whole = Mapping::new(file.as_fd(), &(0..20_000)).unwrap();
+        for part in [0..1, 3..9003, 4095..4097, 8192..20_000, 4097..20_000, 3..9003] {
+            let own = Mapping::new(file.as_fd(), &part).unwrap();
+            for mapping in [&whole, &own] {
+                let window = mapping.window(&part).unwrap();
+                let (expected, length) = (&bytes[part.start as usize..part.end as usize], window.length);
+                let mut copy = vec![0; length];
+                window.copy(0, &mut copy);
+                assert!(copy == expected && window.bytes(0, length) == expected);
+                window.copy(length - 1, &mut copy[..1]);
+                assert_eq!(copy[0], expected[length - 1]);
+                assert!(window.is_intact());
+            }
+        }
+        assert!(whole.covers(&(5..20_000)) && !whole.covers(&(5..20_001)));
+        assert_eq!(Mapping::new(file.as_fd(), &(7..7)).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_mapping_begins_before_its_part_and_no_earlier_part_is_in_it() {
+        let file = file(&[7; 100]);
+        file.set_len(5 << 20).unwrap();
+        let part = (3 << 20) + 1..(5 << 20);
+        let mapping = Mapping::new(file.as_fd(), &part).unwrap();
+        assert!(mapping.covers(&(2 << 20..5 << 20)) && !mapping.covers(&((2 << 20) - 1..3 << 20)));
+        assert_eq!(mapping.window(&part).unwrap().bytes(0, 9), [0; 9]);
+    }
+
+    #[test]
+    fn pages_leave_memory_with_their_window() {
+        let file = file(&vec![7; 6 << 20]);
+        let mapping = Mapping::new(file.as_fd(), &(0..6 << 20)).unwrap();
+        // By the kernel's own list of mappings, in KiB.
+        let resident = || {
+            let text = std::fs::read_to_string("/proc/self/smaps").unwrap();
+            let of_this = text.split_once(&format!("{:08x}-", mapping.base.addr())).unwrap().1;
+            let line = of_this.lines().find(|line| line.starts_with("Rss:")).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+        };
+        for part in [0..6 << 20, (1 << 20) + 5..(3 << 20) + 5, (2 << 20) - 1..(2 << 20) + 1, 5 << 20..6 << 20] {
+            let window = mapping.window(&part).unwrap();
+            assert_eq!(
+                window.bytes(0, window.length).iter().map(|&it| u64::from(it)).sum::<u64>(),
+                7 * window.length as u64
+            );
+            assert!(resident() > 0);
+            drop(window);
+            assert_eq!(resident(), 0, "{part:?}");
         }
     }
 
     #[test]
     fn a_file_that_is_cut_short_is_noticed_and_kills_nobody() {
         let file = file(&[7; 40_000]);
-        let window = Window::new(file.as_fd(), 0, 40_000).unwrap();
+        let mapping = Mapping::new(file.as_fd(), &(0..40_000)).unwrap();
+        let window = mapping.window(&(0..40_000)).unwrap();
         file.set_len(10_000).unwrap();
         let mut copy = vec![0; 40_000];
         window.copy(0, &mut copy);
         assert!(!window.is_intact());
         assert!(copy[..10_000].iter().all(|&byte| byte == 7) && copy[10_000..].iter().all(|&byte| byte == 0));
         drop(window);
-        let window = Window::new(file.as_fd(), 0, 10_000).unwrap();
+        let mapping = Mapping::new(file.as_fd(), &(0..10_000)).unwrap();
+        let window = mapping.window(&(0..10_000)).unwrap();
         window.copy(0, &mut copy[..10_000]);
         assert!(window.is_intact(), "the next window is a new one");
     }
@@ -227,9 +319,11 @@ mod tests {
     #[test]
     fn a_thread_has_one_window_and_another_thread_its_own() {
         let file = file(&[7; 100]);
-        let _window = Window::new(file.as_fd(), 0, 100).unwrap();
-        assert!(Window::new(file.as_fd(), 0, 100).is_err());
-        std::thread::scope(|scope| scope.spawn(|| assert!(Window::new(file.as_fd(), 0, 100).is_ok())).join().unwrap());
+        let mapping = || Mapping::new(file.as_fd(), &(0..100)).unwrap();
+        let mine = mapping();
+        let _window = mine.window(&(0..100)).unwrap();
+        assert!(mine.window(&(0..100)).is_err());
+        std::thread::scope(|scope| scope.spawn(|| assert!(mapping().window(&(0..100)).is_ok())).join().unwrap());
     }
 
     #[test]
@@ -238,7 +332,8 @@ mod tests {
         const DIES: &str = "IPCPIPE_TEST_DIES_OF_SIGBUS";
         if std::env::var_os(DIES).is_some() {
             let file = file(&[7; 8192]);
-            let window = Window::new(file.as_fd(), 0, 8192).unwrap();
+            let mapping = Mapping::new(file.as_fd(), &(0..8192)).unwrap();
+            let window = mapping.window(&(0..8192)).unwrap();
             // Forgotten, the window is a mapping like any other.
             WINDOW.set(Guarded { start: 0, end: 0, was_cut: false });
             file.set_len(0).unwrap();
@@ -254,6 +349,7 @@ mod tests {
     #[should_panic(expected = "outside a window")]
     fn nothing_outside_a_window_is_copied() {
         let file = file(&[7; 100]);
-        Window::new(file.as_fd(), 50, 10).unwrap().copy(5, &mut [0; 6]);
+        let mapping = Mapping::new(file.as_fd(), &(0..100)).unwrap();
+        mapping.window(&(50..60)).unwrap().copy(5, &mut [0; 6]);
     }
 }
