@@ -1,39 +1,16 @@
 //! Counting one text with several threads, which take pieces of it from one queue until there are none.
 
-use std::fs::File;
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use crate::count::counter::{is_wide, wide};
+use crate::Error;
+use crate::count::counter::wide;
 use crate::count::file::{Reader, window};
 use crate::count::{Count, Counter, Cutter, Io, Kernel, Piece, Rules, Seams, Tally, TextFile, split};
-use crate::{Error, OneLine};
-
-/// Where a text comes from.
-pub enum Source<'a> {
-    /// A file of any kind. Of a regular one the size at opening is what counts; of others, and of those that have none,
-    /// as in /proc, all that they yield.
-    Path(&'a Path),
-    /// Bytes in memory, and their name for errors.
-    Bytes(&'a str, &'a [u8]),
-    /// A stream, and its name for errors. A read that blocks delays the stop of the count.
-    Reader(&'a str, Box<dyn Read + Send + 'a>),
-}
-
-impl std::fmt::Debug for Source<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
-            Self::Bytes(name, _) => f.debug_tuple("Bytes").field(name).finish(),
-            Self::Reader(name, _) => f.debug_tuple("Reader").field(name).finish(),
-        }
-    }
-}
 
 /// How a text is counted; nothing here changes what is found.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,82 +81,19 @@ pub struct Outcome {
     pub io: Io,
 }
 
-/// Counts the text of `source` by `rules`.
-///
-/// ```
-/// use ipcpipe::count::{Options, Progress, Rules, Source, count};
-/// let text = Source::Bytes("greeting", "Grüß Gott".as_bytes());
-/// let outcome = count(text, &Rules::default(), &Options::default(), &Progress::new())?;
-/// assert_eq!(outcome.count.letters[&'S'], 2);
-/// # Ok::<(), ipcpipe::Error>(())
-/// ```
-///
-/// # Errors
-/// When the text cannot be read, is UTF-16 by its byte order mark, holds invalid UTF-8 and the rules are strict, or a file
-/// became shorter while it was counted; when this processor lacks the kernel.
-pub fn count(source: Source<'_>, rules: &Rules, options: &Options, progress: &Progress) -> Result<Outcome, Error> {
-    match source {
-        Source::Bytes(name, bytes) => count_bytes(name, bytes, rules, options, progress),
-        Source::Reader(name, reader) => Feed::stream(name, reader, options).count(rules, options, progress),
-        Source::Path(path) => {
-            let name = OneLine::path(path).to_string();
-            let file = File::open(path).map_err(|error| Error::os("cannot open", &name, error))?;
-            let metadata = file.metadata().map_err(|error| Error::os("cannot count", &name, error))?;
-            if metadata.is_dir() {
-                return Err(Error::refused("cannot count", name, "it is a directory"));
-            }
-            match metadata.len() {
-                0 => Feed::stream(&name, Box::new(file), options).count(rules, options, progress),
-                _ if !metadata.is_file() => {
-                    Feed::stream(&name, Box::new(file), options).count(rules, options, progress)
-                }
-                size if size < READ as u64 && options.io == Io::Auto => {
-                    count_bytes(&name, &read(&file, &name, size)?, rules, options, progress)
-                }
-                size => {
-                    Feed::file(TextFile::new(file, name, size, options.io)?, options).count(rules, options, progress)
-                }
-            }
-        }
-    }
-}
-
 /// Below this size a text is counted by one worker unless more are asked for.
 const SMALL: u64 = 1 << 20;
 /// Bytes of the last pieces of a file: what a worker waits for the others in the end is no more than one of them takes.
 /// No smaller than the largest page, which is mapped as a whole or piecemeal.
 const LEAST: u64 = 2 << 20;
 /// Bytes that are read at once: of a stream always, of a file if these are all.
-const READ: usize = 256 << 10;
-
-fn count_bytes(
-    name: &str,
-    bytes: &[u8],
-    rules: &Rules,
-    options: &Options,
-    progress: &Progress,
-) -> Result<Outcome, Error> {
-    if is_wide(bytes) {
-        return Err(wide(name));
-    }
-    Feed::new(name.to_owned(), Data::Bytes(bytes), Some(bytes.len() as u64), options).count(rules, options, progress)
-}
-
-/// Reads a small regular file, `size` bytes long when it was opened. Some, as those of /sys, yield fewer than that.
-fn read(mut file: &File, name: &str, size: u64) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::with_capacity(size as usize);
-    let failed = |error| Error::os("cannot read", name, error);
-    file.by_ref().take(size).read_to_end(&mut bytes).map_err(failed)?;
-    if (bytes.len() as u64) < size && file.metadata().map_err(failed)?.len() < size {
-        return Err(Error::refused("cannot count", name, "the file became shorter while it was counted"));
-    }
-    Ok(bytes)
-}
+pub(super) const READ: usize = 256 << 10;
 
 /// Read by one worker at a time.
-type Stream<'a> = Mutex<(Cutter, Box<dyn Read + Send + 'a>)>;
+pub(super) type Stream<'a> = Mutex<(Cutter, Box<dyn Read + Send + 'a>)>;
 
-enum Data<'a> {
+/// What a text is made of.
+pub(super) enum Data<'a> {
     Bytes(&'a [u8]),
     File(TextFile),
     Stream(Stream<'a>),
@@ -203,7 +117,7 @@ enum Hand<'f, 'a> {
 }
 
 /// A text, and the queue of its pieces.
-struct Feed<'a> {
+pub(super) struct Feed<'a> {
     name: String,
     data: Data<'a>,
     size: Option<u64>,
@@ -221,16 +135,16 @@ struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    fn file(file: TextFile, options: &Options) -> Self {
+    pub(super) fn file(file: TextFile, options: &Options) -> Self {
         let size = file.size();
         Self::new(file.name().to_owned(), Data::File(file), Some(size), options)
     }
 
-    fn stream(name: &str, reader: Box<dyn Read + Send + 'a>, options: &Options) -> Self {
+    pub(super) fn stream(name: &str, reader: Box<dyn Read + Send + 'a>, options: &Options) -> Self {
         Self::new(name.to_owned(), Data::Stream(Mutex::new((Cutter::new(), reader))), None, options)
     }
 
-    fn new(name: String, data: Data<'a>, size: Option<u64>, options: &Options) -> Self {
+    pub(super) fn new(name: String, data: Data<'a>, size: Option<u64>, options: &Options) -> Self {
         let cpus = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let workers = match (options.workers, size) {
             (Some(workers), _) => workers.get(),
@@ -249,7 +163,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Counts with all workers, the calling thread among them.
-    fn count(self, rules: &Rules, options: &Options, progress: &Progress) -> Result<Outcome, Error> {
+    pub(super) fn count(self, rules: &Rules, options: &Options, progress: &Progress) -> Result<Outcome, Error> {
         let first = Counter::new(rules, options.kernel)?;
         let kernel = first.kernel();
         let mut tally = Tally::default();
