@@ -16,8 +16,8 @@ pub enum Io {
     /// a text of 64 MiB or more both are tried, again and again. A text that has to be looked at more than once is read.
     #[default]
     Auto,
-    /// mmap(2), with 4 or 8 MiB in memory at once for each worker. A file that is cut short meanwhile would raise SIGBUS, so a handler of it is
-    /// installed, for good, when the first window is made.
+    /// mmap(2), with 4 or 8 MiB in memory at once for each worker. A file that is cut short meanwhile would raise SIGBUS,
+    /// so a handler of it is installed, for good, with the first mapping.
     Mmap,
     /// pread(2).
     Read,
