@@ -110,19 +110,13 @@ impl TextFile {
         if now.len() < self.size {
             return Err(self.has_shrunk());
         }
-        if written(&now) == self.written || now.len() > self.size && self.read_ends()? == self.ends {
-            return Ok(());
-        }
-        Err(Error::refused("cannot count", &self.name, "the file was changed while it was counted"))
+        // Who began to write before it was opened does not change the time any more.
+        let is_as_long = written(&now) == self.written || now.len() > self.size;
+        if is_as_long && self.read_ends()? == self.ends { Ok(()) } else { Err(changed(&self.name)) }
     }
 
     fn read_ends(&self) -> Result<[Vec<u8>; 2], Error> {
-        let length = self.size.min(END);
-        let mut ends = [vec![0; length as usize], vec![0; length as usize]];
-        for (end, at) in ends.iter_mut().zip([0, self.size - length]) {
-            self.read(at, end)?;
-        }
-        Ok(ends)
+        ends(self.size, |at, end| self.read(at, end))
     }
 
     /// Who counts parts of it. Every thread has one.
@@ -243,6 +237,36 @@ impl Reader<'_> {
     }
 }
 
+/// The first and the last bytes of the `size` that `read` gives.
+fn ends<E>(size: u64, mut read: impl FnMut(u64, &mut [u8]) -> Result<(), E>) -> Result<[Vec<u8>; 2], E> {
+    let length = size.min(END);
+    let mut ends = [vec![0; length as usize], vec![0; length as usize]];
+    for (end, at) in ends.iter_mut().zip([0, size - length]) {
+        read(at, end)?;
+    }
+    Ok(ends)
+}
+
+/// True if `bytes`, which were read from `file`, are still its text: nobody has written to it since it was `before`, or
+/// only to its end. See [`TextFile::check`].
+pub(super) fn is_still(file: &File, before: &Metadata, bytes: &[u8]) -> io::Result<bool> {
+    let now = file.metadata()?;
+    if written(&now) == written(before) {
+        return Ok(true);
+    }
+    let size = bytes.len() as u64;
+    let of_bytes = |at: u64, end: &mut [u8]| {
+        end.copy_from_slice(&bytes[at as usize..][..end.len()]);
+        Ok::<_, io::Error>(())
+    };
+    Ok(now.len() > size && ends(size, |at, end| file.read_exact_at(end, at))? == ends(size, of_bytes)?)
+}
+
+/// The error for the file `name` if it was not one text all the time.
+pub(super) fn changed(name: &str) -> Error {
+    Error::refused("cannot count", name, "the file was changed while it was counted")
+}
+
 /// When a file was written to.
 fn written(metadata: &Metadata) -> (i64, i64) {
     (metadata.mtime(), metadata.mtime_nsec())
@@ -297,7 +321,9 @@ impl Walk<'_> {
     /// copy.
     fn rest_of_shared(&mut self, step: &Range<u64>, shared: &[u8], start: u64) -> bool {
         let cut = |at: u64| split::boundary_of_shared(shared, (at - start) as usize);
-        let (from, to) = (cut(step.start), cut(step.end));
+        // What was a character may be none by the second look.
+        let from = cut(step.start);
+        let to = cut(step.end).max(from);
         let edge = self.edge.get_or_insert_with(|| self.counter.begin(start + from as u64));
         self.counter.rest_of_shared(edge, &shared[from..to])
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Seek as _, Write as _};
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
@@ -74,6 +75,54 @@ fn a_file_that_grows_is_counted_up_to_its_size_at_opening() {
     let (mut counter, mut seams) = (Counter::new(&PLAIN, Kernel::Auto).unwrap(), Seams::default());
     text.reader().count(0..100, &mut counter, &mut seams).unwrap();
     assert_eq!(counter.finish().finish(seams, &PLAIN).sum(), 2);
+}
+
+#[test]
+fn what_a_write_that_had_begun_before_leaves_at_the_end_is_noticed() {
+    let mut file = file(&[b'a'; 1000]);
+    let before = file.as_file().metadata().unwrap().modified().unwrap();
+    let text = TextFile::open(file.path(), Io::Read).unwrap();
+    file.as_file_mut().seek(io::SeekFrom::Start(990)).unwrap();
+    file.write_all(b"b").unwrap();
+    file.as_file().set_modified(before).unwrap();
+    assert!(text.check().unwrap_err().to_string().ends_with("was changed while it was counted"));
+}
+
+#[test]
+fn bytes_that_were_read_are_the_text_until_somebody_writes_into_it() {
+    let mut file = file(b"some text");
+    file.as_file().set_modified(std::time::UNIX_EPOCH).unwrap();
+    let (handle, before) = (file.reopen().unwrap(), file.as_file().metadata().unwrap());
+    let is_still = || super::file::is_still(&handle, &before, b"some text").unwrap();
+    assert!(is_still());
+    file.write_all(b", and more").unwrap();
+    assert!(is_still(), "it grew");
+    file.as_file_mut().rewind().unwrap();
+    file.write_all(b"S").unwrap();
+    assert!(!is_still());
+}
+
+/// Bytes that others change: what is counted may be anything, but nobody panics.
+#[test]
+fn a_file_may_change_at_any_moment() {
+    use std::os::unix::fs::FileExt as _;
+    let file = file(&[b'a'; 64]);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                for text in ["😀", "ß語", "a", "\u{301}"] {
+                    file.as_file().write_all_at(&text.repeat(64).as_bytes()[..64], 0).unwrap();
+                }
+            }
+        });
+        for _ in 0..100 {
+            let rules = Rules { invalid: OnInvalid::Lossy, ..PLAIN };
+            // As small as pieces get, so that the ends of each are looked at.
+            let _ = count(Source::Path(file.path()), &rules, &options(16, Io::Mmap), &Progress::new());
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

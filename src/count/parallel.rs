@@ -9,7 +9,7 @@ use std::thread;
 
 use crate::Error;
 use crate::count::counter::wide;
-use crate::count::file::{Reader, window};
+use crate::count::file::{Reader, changed, window};
 use crate::count::{Count, Counter, Cutter, Io, Kernel, Piece, Rules, Seams, Tally, TextFile, split};
 
 /// How a text is counted; nothing here changes what is found.
@@ -182,10 +182,17 @@ impl<'a> Feed<'a> {
             }
             Ok::<_, Error>(workers)
         })?;
-        self.outcome(tally, rules, workers, kernel)
+        self.outcome(tally, rules, workers, kernel, progress.is_stopped())
     }
 
-    fn outcome(self, tally: Tally, rules: &Rules, workers: usize, kernel: Kernel) -> Result<Outcome, Error> {
+    fn outcome(
+        self,
+        tally: Tally,
+        rules: &Rules,
+        workers: usize,
+        kernel: Kernel,
+        is_stopped: bool,
+    ) -> Result<Outcome, Error> {
         let (size, io, file) = match self.data {
             Data::Bytes(_) => (self.size, Io::Read, None),
             Data::File(file) => (self.size, file.io(), Some(file)),
@@ -196,6 +203,10 @@ impl<'a> Feed<'a> {
             return Err(invalid.error(&self.name, size.unwrap_or(u64::MAX)));
         }
         let is_partial = size != Some(tally.totals.bytes);
+        // Characters at a cut were others for those on its left than for those on its right.
+        if is_partial && !is_stopped {
+            return Err(changed(&self.name));
+        }
         let count = tally.finish(unlocked(self.seams), rules);
         Ok(Outcome { count, size, is_partial, workers, kernel, io })
     }

@@ -1,10 +1,11 @@
 //! Where a text comes from, and how it is counted from there.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::path::Path;
 
 use crate::count::counter::{is_wide, wide};
+use crate::count::file::{changed, is_still};
 use crate::count::parallel::{Data, Feed, READ};
 use crate::count::{Io, Options, Outcome, Progress, Rules, TextFile};
 use crate::{Error, OneLine};
@@ -42,7 +43,7 @@ impl std::fmt::Debug for Source<'_> {
 ///
 /// # Errors
 /// When the text cannot be read, is UTF-16 by its byte order mark, holds invalid UTF-8 and the rules are strict, or a file
-/// became shorter while it was counted; when this processor lacks the kernel.
+/// was cut or changed while it was counted; when this processor lacks the kernel.
 pub fn count(source: Source<'_>, rules: &Rules, options: &Options, progress: &Progress) -> Result<Outcome, Error> {
     match source {
         Source::Bytes(name, bytes) => count_bytes(name, bytes, rules, options, progress),
@@ -60,7 +61,7 @@ pub fn count(source: Source<'_>, rules: &Rules, options: &Options, progress: &Pr
                     Feed::stream(&name, Box::new(file), options).count(rules, options, progress)
                 }
                 size if size < READ as u64 && options.io == Io::Auto => {
-                    count_bytes(&name, &read(&file, &name, size)?, rules, options, progress)
+                    count_bytes(&name, &read(&file, &name, &metadata)?, rules, options, progress)
                 }
                 size => {
                     Feed::file(TextFile::new(file, name, size, options.io)?, options).count(rules, options, progress)
@@ -83,13 +84,15 @@ fn count_bytes(
     Feed::new(name.to_owned(), Data::Bytes(bytes), Some(bytes.len() as u64), options).count(rules, options, progress)
 }
 
-/// Reads a small regular file, `size` bytes long when it was opened. Some, as those of /sys, yield fewer than that.
-fn read(mut file: &File, name: &str, size: u64) -> Result<Vec<u8>, Error> {
+/// Reads a small regular file, which was as `before` when it was opened. Some, as those of /sys, yield fewer bytes than
+/// they are long.
+fn read(mut file: &File, name: &str, before: &Metadata) -> Result<Vec<u8>, Error> {
+    let size = before.len();
     let mut bytes = Vec::with_capacity(size as usize);
     let failed = |error| Error::os("cannot read", name, error);
     file.by_ref().take(size).read_to_end(&mut bytes).map_err(failed)?;
     if (bytes.len() as u64) < size && file.metadata().map_err(failed)?.len() < size {
         return Err(Error::refused("cannot count", name, "the file became shorter while it was counted"));
     }
-    Ok(bytes)
+    if is_still(file, before, &bytes).map_err(failed)? { Ok(bytes) } else { Err(changed(name)) }
 }

@@ -251,6 +251,10 @@ fn a23_parts_add_up_to_the_whole() {
         .exited(1)
         .said("cannot add odd.json: it was counted by other");
     sandbox.run("manager count --merge one").exited(1).said("--merge takes what 'count --format json' prints");
+    let plain = sandbox.run("manager count --format json one").exited(0).stdout;
+    fs::write(sandbox.path("plain.json"), plain).unwrap();
+    sandbox.run("manager count --stats --merge other.json plain.json").exited(1).said("statistics: one has none");
+    sandbox.run("manager count --words 3 --merge one.json other.json").exited(1).said("cannot add up words");
 }
 
 #[test]

@@ -10,6 +10,10 @@ use crate::manager::grammar::CountArgs;
 
 /// Adds up the documents that `args` name.
 pub(super) fn merge(args: &CountArgs) -> Result<Doc, Error> {
+    if args.words.is_some() {
+        let error = Error::refused("cannot add up", "words", "a file has only the most frequent ones of its texts");
+        return Err(error.hint("count the texts together: count --words N FILE..."));
+    }
     let docs = args.merge.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let mut docs = docs.into_iter().zip(&args.merge);
     let Some((mut sum, first)) = docs.next() else {
@@ -26,6 +30,14 @@ pub(super) fn merge(args: &CountArgs) -> Result<Doc, Error> {
     }
     // What is rare in each may be frequent in all, so the most frequent words of all are not known.
     sum.files.iter_mut().for_each(|item| item.words = None);
+    if let Some(item) = sum.files.iter().find(|item| args.stats && item.stats.is_none()) {
+        let error = Error::refused(
+            "cannot add up",
+            "statistics",
+            format!("{} has none", item.path.as_deref().unwrap_or("a text")),
+        );
+        return Err(error.hint("count it again with --stats"));
+    }
     let has_stats = !sum.files.is_empty() && sum.files.iter().all(|item| item.stats.is_some());
     sum.total = Item { stats: has_stats.then(Stats::default), ..Item::default() };
     for item in &sum.files {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ipcpipe::mp::{self, Result, Value};
+use ipcpipe::mp::{self, Barrier, Result, Value};
 use ipcpipe::task;
 
 use super::say;
@@ -11,7 +11,8 @@ const TIMES: i64 = 100_000;
 
 /// The mistake: to read and to write are two steps, and what others write between them is lost. That is what
 /// `shared.value += 1` does in Python, though the Value has a lock.
-fn read_and_write(count: Value<i64>) -> Result<()> {
+fn read_and_write(count: Value<i64>, start: Barrier) -> Result<()> {
+    start.wait()?;
     for _ in 0..TIMES {
         count.set(count.get()? + 1)?;
     }
@@ -19,18 +20,19 @@ fn read_and_write(count: Value<i64>) -> Result<()> {
 }
 
 /// The remedy: one step, under the lock of the value.
-fn update(count: Value<i64>) -> Result<()> {
+fn update(count: Value<i64>, start: Barrier) -> Result<()> {
+    start.wait()?;
     for _ in 0..TIMES {
         count.update(|count| *count += 1)?;
     }
     Ok(())
 }
 
-/// Two processes at the same task.
-fn count(task: mp::Task<(Value<i64>,), Result<()>>) -> Result<i64> {
-    let count = Value::new(0)?;
+/// Two processes at the same task, which begin together.
+fn count(task: mp::Task<(Value<i64>, Barrier), Result<()>>) -> Result<i64> {
+    let (count, start) = (Value::new(0)?, Barrier::new(2)?);
     mp::scope(|scope| {
-        let processes = [scope.spawn(task, count.clone())?, scope.spawn(task, count.clone())?];
+        let processes = [scope.spawn(task, (count.clone(), start.clone()))?, scope.spawn(task, (count.clone(), start.clone()))?];
         for counted in mp::join_all(processes) {
             counted??;
         }
