@@ -245,9 +245,9 @@ impl Reader<'_> {
 /// Bytes of the smallest page.
 const PAGE: usize = 4096;
 
-/// Room in `buffer` for `part` of a file, as far behind the beginning of a page as the part is in the file. To copy from one
-/// place in a page to another that is a few bytes on takes twice as long: a processor that compares no more than 12 bits of
-/// two addresses takes each load for one of what it has just stored.
+/// Room in `buffer` for `part` of a file, as far behind the beginning of a page as the part is in the file. A copy from one
+/// place in a page to another that is a few bytes on takes two to four times as long: a processor that compares no more than
+/// 12 bits of two addresses takes each load for one of what it has just stored.
 fn placed<'a>(buffer: &'a mut Vec<u8>, part: &Range<u64>) -> &'a mut [u8] {
     let length = (part.end - part.start) as usize;
     buffer.resize(buffer.len().max(length + PAGE), 0);
