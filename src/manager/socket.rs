@@ -20,7 +20,7 @@ use crate::sys::proc;
 use crate::sys::runtime::{Base, Refusal, open_private_file, retry_while_missing};
 use crate::sys::socket::{connect_now, is_exhaustion, listen_private, own_uid, path_flaw, peer_pid, peer_uid};
 
-/// How long a place may stay taken by what a killed manager was about to start, and the time between two looks at it.
+/// How long a place may stay taken by one that does not listen or is dead, and the time between two looks at it.
 const LEFTOVERS: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -87,8 +87,9 @@ impl Socket {
     /// Listens at `path`, mode 0600, and takes over what a dead manager has left there. Makes the base directory if that
     /// is where `path` is; any other directory has to exist.
     ///
-    /// Waits, two seconds at most, only where a manager was killed while it started a process: what that will be is still a
-    /// copy of the manager, and holds its lock and its socket until it calls execve(2).
+    /// Waits, two seconds at most, only where the place is taken and nobody alive listens there: a manager is about to, or
+    /// ends, or was killed while it started a process. What that will be is still a copy of the manager, and holds its lock
+    /// and its socket until it calls execve(2).
     ///
     /// # Errors
     /// [`BindError::Busy`] when a manager listens there. A path of more than 107 bytes, a file that is no socket, a socket
@@ -99,11 +100,18 @@ impl Socket {
         }
         let deadline = Instant::now() + LEFTOVERS;
         loop {
-            let leftovers = is_held_by_leftovers(path);
-            match Self::bind_now(path) {
-                Err(_) if leftovers && Instant::now() < deadline => thread::sleep(LOOK),
-                other => return other,
+            let listener = Listener::at(path);
+            let bound = Self::bind_now(path);
+            // The two things that a dead one leaves go one after the other, in whatever order.
+            let may_go = match (&bound, listener) {
+                (Err(BindError::Busy), Listener::Alive) | (Ok(_), _) => false,
+                (Err(BindError::Busy), _) | (Err(_), Listener::Dead) => true,
+                (Err(_), _) => false,
+            };
+            if !may_go || Instant::now() >= deadline {
+                return bound;
             }
+            thread::sleep(LOOK);
         }
     }
 
@@ -167,10 +175,22 @@ impl Drop for Socket {
     }
 }
 
-/// True if somebody listens at `path`, and whoever began to has ended.
-fn is_held_by_leftovers(path: &Path) -> bool {
-    let maker = connect_now(path).ok().and_then(|stream| peer_pid(&stream));
-    maker.is_some_and(|pid| proc::stat(pid).is_none_or(|stat| stat.is_zombie()))
+/// Who made the socket at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listener {
+    Alive,
+    /// It listens all the same: others have it too.
+    Dead,
+    Nobody,
+}
+
+impl Listener {
+    fn at(path: &Path) -> Self {
+        let Ok(stream) = connect_now(path) else { return Self::Nobody };
+        // Who cannot be seen, in another pid namespace, is taken for alive.
+        let has_ended = |pid| proc::stat(pid).is_none_or(|stat| stat.is_zombie());
+        if peer_pid(&stream).is_some_and(has_ended) { Self::Dead } else { Self::Alive }
+    }
 }
 
 /// Listens at `path`, to which the caller holds the lock.
@@ -244,11 +264,13 @@ mod tests {
     use std::io::{Read, Write};
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixDatagram;
+    use std::process::{Command, Stdio};
     use std::sync::atomic::AtomicUsize;
     use std::sync::atomic::Ordering::SeqCst;
     use std::thread;
 
     use super::*;
+    use crate::sys::fd::Inheritable;
 
     fn entries(dir: &Path) -> Vec<OsString> {
         let mut names: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -308,6 +330,40 @@ mod tests {
         assert!(UnixStream::connect(&path).is_ok());
         drop(socket);
         assert!(entries(dir.path()).is_empty());
+    }
+
+    /// What a killed manager was about to start is a copy of it between fork and execve(2); here, a child that has been given
+    /// its descriptors.
+    #[test]
+    fn what_a_killed_manager_was_about_to_start_is_waited_for() {
+        const MAKER: &str = "IPCPIPE_TEST_MAKES_A_SOCKET";
+        if let Some(path) = std::env::var_os(MAKER) {
+            let socket = Socket::bind(Path::new(&path)).unwrap();
+            let _given = Inheritable::new([socket.as_fd(), socket.lock.file.as_fd()]).unwrap();
+            // It lives as long as its input does.
+            Command::new("cat").spawn().unwrap();
+            std::process::exit(0);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.sock");
+        let name = "manager::socket::tests::what_a_killed_manager_was_about_to_start_is_waited_for";
+        let mut maker = Command::new(std::env::current_exe().unwrap());
+        maker.args(["--exact", name]).env(MAKER, &path).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut maker = maker.spawn().unwrap();
+        let input = maker.stdin.take();
+        assert!(maker.wait().unwrap().success());
+        assert_eq!(Listener::at(&path), Listener::Dead);
+        assert!(matches!(Socket::bind_now(&path), Err(BindError::Busy)));
+        let bound = thread::scope(|scope| {
+            // Long enough for the other to have found the place taken once.
+            scope.spawn(|| {
+                (0..100).for_each(|_| assert_eq!(Listener::at(&path), Listener::Dead));
+                drop(input);
+            });
+            Socket::bind(&path)
+        });
+        let _socket = bound.unwrap();
+        assert_eq!(Listener::at(&path), Listener::Alive);
     }
 
     #[test]
