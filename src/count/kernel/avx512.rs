@@ -27,31 +27,31 @@ pub(super) fn is_available() -> bool {
 /// Which bit of which of four groups stands for each character from `@` on.
 struct Plan {
     groups: [[u8; 64]; 4],
-    /// The character of each bit, or 0.
-    letters: [u8; 32],
+    /// The character before the letters, which would be that of the first bit; 32 from it on are counted.
+    first: u8,
 }
 
 impl Plan {
-    /// Counts `first` and the 25 after it; with `fold` their small letters with them.
+    /// Counts the 26 letters after `first`, which is none; with `fold` their small letters with them.
     const fn new(first: u8, fold: bool) -> Self {
-        let mut plan = Self { groups: [[0; 64]; 4], letters: [0; 32] };
-        let mut bin = 0;
-        while bin < 26 {
-            let letter = first + bin as u8;
-            plan.letters[bin] = letter;
-            plan.groups[bin / 8][(letter - b'@') as usize] = 1 << (bin % 8);
+        let mut groups = [[0; 64]; 4];
+        let mut number = 1;
+        while number <= 26 {
+            let letter = first + number;
+            let (group, bit) = ((number / 8) as usize, 1 << (number % 8));
+            groups[group][(letter - b'@') as usize] = bit;
             if fold {
-                plan.groups[bin / 8][((letter | 0x20) - b'@') as usize] = 1 << (bin % 8);
+                groups[group][((letter | 0x20) - b'@') as usize] = bit;
             }
-            bin += 1;
+            number += 1;
         }
-        plan
+        Self { groups, first }
     }
 }
 
-static BOTH: Plan = Plan::new(b'A', true);
-static CAPITAL: Plan = Plan::new(b'A', false);
-static SMALL: Plan = Plan::new(b'a', false);
+static BOTH: Plan = Plan::new(b'@', true);
+static CAPITAL: Plan = Plan::new(b'@', false);
+static SMALL: Plan = Plan::new(b'`', false);
 
 /// As [`super::scalar::histogram`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt")]
@@ -117,16 +117,17 @@ fn add(part: &[u8], plan: &Plan, histogram: &mut Histogram) -> bool {
         }
     }
     histogram.counts[usize::from(b'\n')] += u64::from(newlines);
-    let counts = [0, 1, 2, 3].map(|group| {
+    let counted = usize::from(plan.first)..usize::from(plan.first) + 32;
+    for (group, sums) in histogram.counts[counted].as_chunks_mut::<8>().0.iter_mut().enumerate() {
         let two = _mm512_add_epi16(_mm512_slli_epi16::<1>(fours[group]), halves(letters(twos[group])));
         let all = _mm512_add_epi16(_mm512_slli_epi16::<1>(two), halves(letters(ones[group])));
         let half = _mm256_add_epi16(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64::<1>(all));
         let eight = _mm_add_epi16(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half));
-        [_mm_cvtsi128_si64(eight), _mm_extract_epi64::<1>(eight)]
-    });
-    for (letter, bin) in plan.letters.iter().zip(0..) {
-        let count = counts.as_flattened()[bin / 4] >> (bin % 4 * 16);
-        histogram.counts[usize::from(*letter)] += u64::from(count as u16);
+        let mut counts = [0_u64; 8];
+        store(&mut counts, 0, _mm512_cvtepu16_epi64(eight));
+        for (sum, count) in sums.iter_mut().zip(counts) {
+            *sum += count;
+        }
     }
     _mm512_movepi8_mask(seen) == 0
 }

@@ -13,6 +13,8 @@ mod histogram;
 mod points;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
+mod sse2;
+#[cfg(target_arch = "x86_64")]
 mod utf8;
 
 pub(super) use histogram::Histogram;
@@ -125,6 +127,9 @@ impl Engine {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an engine of this kernel is made only where the processor has its instructions.
             Kernel::Avx2 => unsafe { avx2::histogram(block, case, histogram) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: every x86-64 processor has the instructions.
+            Kernel::Scalar if case == Case::Upper => unsafe { sse2::histogram(block, histogram) },
             _ => scalar::histogram(block, histogram),
         }
     }
