@@ -122,7 +122,7 @@ impl Counter {
     /// Counts a block; false if that was the last one.
     fn block(&mut self, edge: &mut Edge, offset: u64, block: &[u8]) -> bool {
         // Letters and newlines of ASCII are never part of what is invalid.
-        let Some(text) = self.engine.ascii(block, self.rules.case, &mut self.ascii) else {
+        let Some(text) = self.engine.ascii(block, self.rules.case, &mut self.ascii, &mut self.points) else {
             return self.beyond_ascii(edge, offset, block);
         };
         self.totals.chars += text.len() as u64;
@@ -152,7 +152,7 @@ impl Counter {
     /// which is then cut nowhere, it is done with. Else the answer is false, and the whole characters that begin in it have
     /// to be given to [`Counter::rest_of_shared`], or a copy of them to [`Counter::rest`].
     pub(super) fn shared(&mut self, edge: &mut Edge, shared: &[u8]) -> bool {
-        let is_ascii = self.engine.histogram(shared, self.rules.case, &mut self.ascii);
+        let is_ascii = self.engine.histogram(shared, self.rules.case, &mut self.ascii, &mut self.points);
         if let (true, [first, ..], [.., last]) = (is_ascii, shared, shared) {
             let (first, last) = (char::from(*first), char::from(*last));
             self.took(edge, shared, shared.len() as u64);

@@ -9,7 +9,7 @@
 use std::arch::x86_64::*;
 
 use crate::count::Case;
-use crate::count::kernel::points::Found;
+use crate::count::kernel::points::{Found, Waiting};
 use crate::count::kernel::{Histogram, PAD, Points, Words, ahead, padded};
 
 /// True if the processor has all that the functions of this file need.
@@ -55,20 +55,23 @@ static SMALL: Plan = Plan::new(b'`', false);
 
 /// As [`super::scalar::histogram`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt")]
-pub(super) fn histogram(block: &[u8], case: Case, histogram: &mut Histogram) -> bool {
+pub(super) fn histogram(block: &[u8], case: Case, histogram: &mut Histogram, points: &mut Points) -> bool {
+    let mut waiting = points.waiting(block.len() / STEP);
+    let add = if waiting.is_idle() { add::<false> } else { add::<true> };
     let mut is_ascii = true;
     // Sums of a part fit 16 bits.
     for part in block.chunks(1 << 15) {
         match case {
-            Case::Upper => is_ascii &= add(part, &BOTH, histogram),
+            Case::Upper => is_ascii &= add(part, &BOTH, histogram, &mut waiting),
             Case::Keep => {
-                is_ascii &= add(part, &CAPITAL, histogram);
+                is_ascii &= add(part, &CAPITAL, histogram, &mut waiting);
                 let newlines = histogram.counts[usize::from(b'\n')];
-                add(part, &SMALL, histogram);
+                add(part, &SMALL, histogram, &mut waiting);
                 histogram.counts[usize::from(b'\n')] = newlines;
             }
         }
     }
+    waiting.finish();
     is_ascii
 }
 
@@ -78,7 +81,7 @@ const STEP: usize = 256;
 const FLUSH: usize = 31;
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt")]
-fn add(part: &[u8], plan: &Plan, histogram: &mut Histogram) -> bool {
+fn add<const WAITS: bool>(part: &[u8], plan: &Plan, histogram: &mut Histogram, waiting: &mut Waiting<'_>) -> bool {
     let tables = plan.groups.each_ref().map(|group| load(group, 0));
     let newline = _mm512_set1_epi8(b'\n'.cast_signed());
     let (last, zero) = (_mm512_set1_epi8(b'?'.cast_signed()), _mm512_setzero_si512());
@@ -109,6 +112,9 @@ fn add(part: &[u8], plan: &Plan, histogram: &mut Histogram) -> bool {
                     let (two, four) = sum(twos[group], two, other_two);
                     (ones[group], twos[group]) = (one, two);
                     bytes[group] = _mm512_add_epi8(bytes[group], letters(four));
+                }
+                if WAITS {
+                    waiting.step();
                 }
             }
             for group in 0..4 {
@@ -176,12 +182,14 @@ const ROOM: usize = BATCH * 64 + 64;
 /// It may be given bytes that somebody changes meanwhile: only what was looked at is counted, and only if it is a character.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vbmi2,avx512bitalg,gfni,popcnt,bmi2")]
 pub(super) fn points(block: &[u8], points: &mut Points) -> Option<u64> {
+    points.waiting(1).finish();
     let mut found = std::mem::take(&mut points.found);
     // Where one character of four bytes is, others are not far.
     let short = if found.long.is_empty() { gather::<false>(block, &mut found) } else { None };
     let chars = short.or_else(|| gather::<true>(block, &mut found));
-    if chars.is_some() {
-        points.add_all(&found.short[..found.count]);
+    if chars.is_none() {
+        found.count = 0;
+    } else {
         found.long.iter().for_each(|&point| points.add(point));
     }
     points.found = found;

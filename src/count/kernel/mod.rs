@@ -119,11 +119,11 @@ impl Engine {
     /// may count a small letter as its capital.
     ///
     /// It may be given bytes that somebody changes meanwhile: it looks at each once, and does the same whatever they are.
-    pub(super) fn histogram(self, block: &[u8], case: Case, histogram: &mut Histogram) -> bool {
+    pub(super) fn histogram(self, block: &[u8], case: Case, histogram: &mut Histogram, points: &mut Points) -> bool {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an engine of this kernel is made only where the processor has its instructions.
-            Kernel::Avx512 => unsafe { avx512::histogram(block, case, histogram) },
+            Kernel::Avx512 => unsafe { avx512::histogram(block, case, histogram, points) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an engine of this kernel is made only where the processor has its instructions.
             Kernel::Avx2 => unsafe { avx2::histogram(block, case, histogram) },
@@ -135,9 +135,15 @@ impl Engine {
     }
 
     /// As [`Engine::histogram`]; the answer is the block as text if all of it is ASCII.
-    pub(super) fn ascii<'a>(self, block: &'a [u8], case: Case, histogram: &mut Histogram) -> Option<&'a str> {
+    pub(super) fn ascii<'a>(
+        self,
+        block: &'a [u8],
+        case: Case,
+        histogram: &mut Histogram,
+        points: &mut Points,
+    ) -> Option<&'a str> {
         // SAFETY: ASCII is UTF-8.
-        self.histogram(block, case, histogram).then(|| unsafe { str::from_utf8_unchecked(block) })
+        self.histogram(block, case, histogram, points).then(|| unsafe { str::from_utf8_unchecked(block) })
     }
 
     /// Adds the code points of `block` beyond ASCII to `points`. The answer is the block as text, and how many code points

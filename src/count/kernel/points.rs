@@ -15,12 +15,13 @@ pub(in crate::count) struct Points {
     touched: [bool; ALL / PLANE],
     /// At most so many code points were added since the last drain.
     pending: u32,
-    /// Those of the block that is looked at; here because its memory is used again.
+    /// Those of the last block, which wait to be counted: see [`Points::waiting`].
     #[cfg(target_arch = "x86_64")]
     pub(super) found: Found,
 }
 
-/// The code points of a block beyond ASCII, which are counted when all of it is known to be text.
+/// The code points of a block beyond ASCII, which are counted when all of it is known to be text, and best while the next
+/// block is looked at.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -84,14 +85,21 @@ impl Points {
         self.touched[point as usize / PLANE] = true;
     }
 
+    /// What was found and is not counted yet, to be counted in so many steps.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn waiting(&mut self, steps: usize) -> Waiting<'_> {
+        let count = std::mem::take(&mut self.found.count);
+        self.touched[0] |= count > 0;
+        let (eights, rest) = self.found.short[..count].as_chunks();
+        let each = eights.len().div_ceil(steps.max(1));
+        Waiting { eights: eights.iter(), rest, each, counts: &mut self.counts }
+    }
+
     /// Counts each of `points` once.
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(super) fn add_all(&mut self, points: &[u16]) {
-        for &point in points {
-            let counter = &mut self.counts[usize::from(point)];
-            *counter = counter.wrapping_add(1);
-        }
+        add_all(&mut self.counts, points);
         self.touched[0] |= !points.is_empty();
     }
 
@@ -116,8 +124,10 @@ impl Points {
         }
     }
 
-    /// Empties the table into `each`: code points that occurred, in their order, and how often.
+    /// Counts what waits, and empties the table into `each`: code points that occurred, in their order, and how often.
     pub(in crate::count) fn drain(&mut self, mut each: impl FnMut(char, u64)) {
+        #[cfg(target_arch = "x86_64")]
+        self.waiting(1).finish();
         let touched = self.touched.iter_mut().enumerate().filter(|(_, touched)| **touched);
         for (plane, touched) in touched {
             *touched = false;
@@ -128,6 +138,50 @@ impl Points {
                 }
             }
         }
+    }
+}
+
+/// Code points that wait to be counted. Each takes a load and a store, so some are counted between instructions that do
+/// neither.
+#[cfg(target_arch = "x86_64")]
+pub(super) struct Waiting<'a> {
+    eights: std::slice::Iter<'a, [u16; 8]>,
+    rest: &'a [u16],
+    /// How many times eight a step counts.
+    each: usize,
+    counts: &'a mut [u32; ALL],
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Waiting<'_> {
+    /// True if no step has anything to count.
+    pub(super) fn is_idle(&self) -> bool {
+        self.each == 0
+    }
+
+    /// Counts the share of a step.
+    #[inline(always)]
+    pub(super) fn step(&mut self) {
+        for eight in self.eights.by_ref().take(self.each) {
+            add_all(self.counts, eight);
+        }
+    }
+
+    /// Counts all that are left.
+    pub(super) fn finish(self) {
+        for eight in self.eights {
+            add_all(self.counts, eight);
+        }
+        add_all(self.counts, self.rest);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn add_all(counts: &mut [u32; ALL], points: &[u16]) {
+    for &point in points {
+        let counter = &mut counts[usize::from(point)];
+        *counter = counter.wrapping_add(1);
     }
 }
 

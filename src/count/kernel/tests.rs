@@ -9,7 +9,7 @@ fn engines() -> impl Iterator<Item = Engine> {
 /// What a histogram says of `block`, small letters counted with their capitals if `case` says so.
 fn histogram(engine: Engine, block: &[u8], case: Case) -> (Vec<u64>, bool) {
     let mut histogram = Histogram::new();
-    let is_ascii = engine.ascii(block, case, &mut histogram).is_some();
+    let is_ascii = engine.ascii(block, case, &mut histogram, &mut Points::new()).is_some();
     let mut counts = vec![0; 128];
     for (c, count) in histogram.finish() {
         let c = if case == Case::Upper { c.to_ascii_uppercase() } else { c };
@@ -173,6 +173,36 @@ fn counters_do_not_overflow_on_one_letter_alone() {
                 assert_eq!(histogram(engine, &block, case), (plain_histogram(&block, case), true), "{engine:?}");
             }
         }
+    }
+}
+
+/// Some kernels count what they have found later: while they look at the next letters, when they find more, or at the end.
+#[test]
+fn code_points_that_wait_are_counted_once_whatever_comes_next() {
+    for engine in engines() {
+        let (mut histogram, mut table) = (Histogram::new(), Points::new());
+        let mut expected = std::collections::BTreeMap::new();
+        let mut block = |c: char, times: usize, next: usize| {
+            engine.text(c.to_string().repeat(times).as_bytes(), &mut table).expect("it is text");
+            *expected.entry(c).or_insert(0) += times as u64;
+            for case in [Case::Upper, Case::Keep] {
+                engine.histogram(&vec![b'e'; next], case, &mut histogram, &mut table);
+            }
+        };
+        for next in [0, 1, 255, 256, 257, 8192, 70_000] {
+            for times in [1, 7, 8, 9, 400, 5000] {
+                block('ß', times, next);
+                block('語', times, next);
+            }
+        }
+        assert_eq!(engine.text(b"\xc3\x9f\xff", &mut table), None);
+        engine.text("éé".as_bytes(), &mut table).expect("it is text");
+        engine.text("é😀".as_bytes(), &mut table).expect("it is text");
+        expected.extend([('é', 3), ('😀', 1)]);
+        let mut found = Vec::new();
+        table.drain(|c, count| found.push((c, count)));
+        assert_eq!(found, Vec::from_iter(expected), "{engine:?}");
+        table.drain(|c, _| panic!("{engine:?} counts {c} again"));
     }
 }
 
