@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, ValueEnum};
 
 use crate::args::{Args, When};
-use crate::manager::grammar::nearest;
+use crate::manager::grammar::{self, nearest};
 use crate::manager::help;
 
 /// Options that exclude each other, by clap's names for them.
@@ -60,12 +60,13 @@ pub(crate) fn explain(mut error: clap::Error) -> String {
     [first].into_iter().chain(variable.as_deref()).chain(lines).map(|line| format!("{line}\n")).collect()
 }
 
-/// Has `error` suggest commands of the help alone, the nearest first.
+/// Has `error` suggest the verb of the manager that was typed, or commands of the help alone, the nearest first.
 fn suggest_what_is_shown(error: &mut clap::Error) {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return };
     let whole = Args::command();
     let shown = whole.get_subcommands().filter(|command| !command.is_hide_set()).map(clap::Command::get_name);
-    let near = nearest(typed, shown);
+    let of_manager = grammar::definition().find_subcommand(typed).map(|verb| format!("manager {}", verb.get_name()));
+    let near = of_manager.map_or_else(|| nearest(typed, shown), |verb| vec![verb]);
     if near.is_empty() {
         error.remove(ContextKind::SuggestedSubcommand);
     } else {

@@ -282,7 +282,7 @@ pub(super) fn is_still(file: &File, before: &Metadata, bytes: &[u8]) -> io::Resu
 }
 
 /// The error for the file `name` if it was not one text all the time.
-pub(super) fn changed(name: &str) -> Error {
+pub(crate) fn changed(name: &str) -> Error {
     Error::refused("cannot count", name, "the file was changed while it was counted")
 }
 

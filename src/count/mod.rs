@@ -29,6 +29,7 @@ use crate::Error;
 
 pub(crate) use counter::wide;
 pub use counter::{Counter, Piece};
+pub(crate) use file::changed;
 pub use file::{Reader, TextFile};
 pub use io::Io;
 pub use kernel::Kernel;

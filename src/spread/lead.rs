@@ -47,10 +47,11 @@ pub fn count(text: Text<'_>, rules: &Rules, options: &Options, progress: &Progre
         let (crew, run) = crew::start(number, options, pieces.file.as_ref(), &roster)?;
         Ok::<_, Error>((lead.lead(crew)?, run))
     })?;
-    if !progress.is_stopped() {
+    let is_stopped = progress.is_stopped();
+    if !is_stopped {
         pieces.check()?;
     }
-    outcome(lead, reports, rules, &run)
+    outcome(lead, reports, rules, &run, is_stopped)
 }
 
 /// Closes the roster however the work ends.
@@ -79,7 +80,13 @@ fn share(text: &Text<'_>, options: &Options) -> (usize, u64) {
     (workers, piece)
 }
 
-fn outcome(lead: Lead<'_, '_>, reports: Vec<Report>, rules: &Rules, run: &Run) -> Result<Outcome, Error> {
+fn outcome(
+    lead: Lead<'_, '_>,
+    reports: Vec<Report>,
+    rules: &Rules,
+    run: &Run,
+    is_stopped: bool,
+) -> Result<Outcome, Error> {
     let pieces = lead.pieces;
     let kernel = reports.first().map(Report::kernel).unwrap_or_default();
     let io = reports.first().filter(|_| pieces.file.is_some()).map_or(Io::Read, Report::io);
@@ -91,6 +98,10 @@ fn outcome(lead: Lead<'_, '_>, reports: Vec<Report>, rules: &Rules, run: &Run) -
         return Err(invalid.error(&pieces.name, size.unwrap_or(u64::MAX)));
     }
     let is_partial = size != Some(tally.totals.bytes);
+    // Characters at a cut were others for those on its left than for those on its right.
+    if is_partial && !is_stopped {
+        return Err(count::changed(&pieces.name));
+    }
     let count = tally.finish(lead.seams.into_inner().unwrap_or_else(PoisonError::into_inner), rules);
     let of_text = count::Outcome { count, size, is_partial, workers, kernel, io };
     Ok(Outcome { of_text, used, remark: run.remark().map(str::to_owned) })

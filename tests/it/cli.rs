@@ -22,6 +22,8 @@ fn a_usage_error_names_the_option_in_a_few_lines() {
         ("--nonsense", "--nonsense"),
         ("--batch 0", "--batch"),
         ("nonsense", "nonsense"),
+        ("bensh", "'bench'"),
+        ("count book.txt", "'manager count'"),
     ];
     for (args, named) in cases {
         let run = sandbox.run(args).exited(2).said(named);

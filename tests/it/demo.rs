@@ -252,7 +252,7 @@ fn a_demo_begins_with_what_it_shows_and_ends_with_its_result_and_time() {
 fn an_unknown_demo_is_answered_with_the_nearest() {
     let sandbox = Sandbox::new();
     sandbox.run("manager demo pol").exited(2).said("demo: there is no demo 'pol'; did you mean 'pool'?");
-    sandbox.run("manager demo").exited(2).said("is missing");
+    sandbox.run("manager demo").exited(2).said("demo: which one? 'demo --list' names them");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,16 @@ pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
     SPAWNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Lets children hear SIGINT, which a shell that runs tests in the background has them ignore: what a process handles is
+/// as it was at first for what it starts.
+fn hear_interrupts() {
+    static HEARING: Once = Once::new();
+    let die_as_ever = Arc::new(AtomicBool::new(true));
+    HEARING.call_once(|| {
+        signal_hook::flag::register_conditional_default(Signal::SIGINT as i32, die_as_ever).expect("it can be handled");
+    });
+}
+
 /// Runs `test` once for each backend, in a sandbox each.
 pub(crate) fn on_every_backend(test: impl Fn(&Sandbox, &str) + Sync) {
     for backend in BACKENDS {
@@ -63,6 +74,7 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
+        hear_interrupts();
         let dir = tempfile::Builder::new().prefix("ipcpipe-it-").tempdir().unwrap();
         for private in ["run", "tmp"] {
             let path = dir.path().join(private);

@@ -36,7 +36,7 @@ pub enum Kernel {
     Avx512,
     /// 32 bytes at a time; nearly every x86-64 processor since 2013.
     Avx2,
-    /// No special instructions; every processor.
+    /// No instructions but those that every processor of its kind has: SSE2 on x86-64, and elsewhere what the language has.
     Scalar,
 }
 

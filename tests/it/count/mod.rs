@@ -65,6 +65,22 @@ fn a21_everybody_counts_the_same() {
     }
 }
 
+/// Threads have nothing between them.
+#[test]
+fn a_mechanism_asks_for_processes() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("t"), "text\n").unwrap();
+    for (option, backend, feed) in [("-b mq", "mq", "path"), ("--feed stream", "pipe", "stream")] {
+        let metrics = &counted(&sandbox, &format!("{option} t"))["metrics"];
+        let found = ["mode", "backend", "feed"].map(|key| metrics[key].as_str().unwrap());
+        assert_eq!(found, ["process", backend, feed]);
+        let refused = sandbox.run(&format!("manager count --mode thread {option} t")).exited(1);
+        refused.said("threads share their memory; leave out --mode thread");
+        sandbox.run(&format!("manager count --merge {option} t")).exited(2);
+    }
+    sandbox.run("manager count --compare -b mq t").exited(2).said("cannot be used with");
+}
+
 /// Done when 2.
 #[test]
 fn what_the_seed_gets_wrong_is_right_for_any_number_of_workers() {
@@ -150,7 +166,7 @@ fn what_cannot_be_counted_is_named_and_the_others_are_counted() {
         }
     }
     for (args, says) in [
-        ("", "count: <FILE>... is missing"),
+        ("", "count: which file? Name one, or '-' for standard input"),
         ("-w 0 good", "expected auto or a number from 1 to 1024"),
         ("--sample x", "expected a number of bytes"),
         ("--merge good --sample 5", "cannot be used with"),

@@ -102,7 +102,7 @@ fn subjects(args: &CountArgs) -> Vec<Subject> {
     let number = args.workers.0.unwrap_or(cpus).to_string();
     let rules = args.rules();
     let common = ["--letters", rules.letters.name(), "--case", rules.case.name(), "--invalid", rules.invalid.name()];
-    let rest = ["--kernel", args.kernel.name(), "--io", args.io.name(), "--feed", args.feed.name()];
+    let rest = ["--kernel", args.kernel.name(), "--io", args.io.name()];
     let subject = |name: String, how: &[&str]| {
         let words = ["manager", "count", "--format", "json"].iter().chain(how).chain(&common).chain(&rest);
         let flags = [(rules.stats, "--stats"), (args.recursive, "--recursive")];
@@ -116,7 +116,7 @@ fn subjects(args: &CountArgs) -> Vec<Subject> {
     }
     let plural = if number == "1" { "process" } else { "processes" };
     all.extend(Backend::ALL.map(|backend| {
-        let how = ["-w", &number, "--mode", "process", "-b", backend.name()];
+        let how = ["-w", &number, "--mode", "process", "-b", backend.name(), "--feed", args.feed().name()];
         subject(format!("{number} {plural}, {backend}"), &how)
     }));
     all

@@ -31,6 +31,7 @@ struct Counted {
 /// Counts all that `args` name. What goes wrong with one text is said, and the others are counted. What is shown as
 /// `is_table` says itself that it is partial.
 pub(super) fn count(args: &CountArgs, is_table: bool, watch: &mut Watch) -> Result<Doc, Error> {
+    let mode = args.mode()?;
     let found = |shared: &Shared| inputs(args, &shared.progress, &mut |error| shared.complain(&error));
     // Only a sample takes so long that somebody may want it to end.
     let inputs = if args.sample.is_some() { watch.before(found)?? } else { found(watch.shared())? };
@@ -39,9 +40,9 @@ pub(super) fn count(args: &CountArgs, is_table: bool, watch: &mut Watch) -> Resu
     let (began, before) = (Instant::now(), Usage::own());
     let work = |shared: &Shared| {
         let wanted = inputs.iter().take_while(|_| !shared.progress.is_stopped());
-        wanted.filter_map(|input| one(input, args, shared)).collect::<Vec<Counted>>()
+        wanted.filter_map(|input| one(input, args, mode, shared)).collect::<Vec<Counted>>()
     };
-    let is_short = args.mode == Mode::Thread && size.is_some_and(|size| size < SHORT);
+    let is_short = mode == Mode::Thread && size.is_some_and(|size| size < SHORT);
     let counted = if is_short { work(watch.shared()) } else { watch.during(size, work)? };
     let cost = Cost { elapsed: began.elapsed(), own: since(before), anonymous_kib: watch.shared().anonymous_kib() };
     let rules = args.rules();
@@ -53,13 +54,13 @@ pub(super) fn count(args: &CountArgs, is_table: bool, watch: &mut Watch) -> Resu
         let name = sys::signal::name(signal);
         watch.shared().remark(format_args!("{what}: {name} came after {}{of} bytes", total.bytes));
     }
-    let metrics = metrics(args, &counted, kernel, &cost, total.bytes);
+    let metrics = metrics(args, mode, &counted, kernel, &cost, total.bytes);
     Ok(Doc::new(&rules, counted.into_iter().map(|it| it.item).collect(), total, Some(metrics)))
 }
 
-fn one(input: &Input, args: &CountArgs, shared: &Shared) -> Option<Counted> {
+fn one(input: &Input, args: &CountArgs, mode: Mode, shared: &Shared) -> Option<Counted> {
     let rules = args.rules();
-    let counted = match args.mode {
+    let counted = match mode {
         Mode::Thread => by_threads(input, args, &rules, shared).map(|outcome| (outcome, Vec::new())),
         Mode::Process => by_processes(input, args, &rules, shared),
     };
@@ -93,11 +94,11 @@ fn by_processes(
     };
     let options = spread::Options {
         workers: args.workers.0,
-        backend: args.backend,
-        feed: args.feed,
+        backend: args.backend(),
+        feed: args.feed(),
         piece: None,
         program: THIS_PROGRAM.into(),
-        args: worker::arguments(args, text.file(args.feed)),
+        args: worker::arguments(args, text.file(args.feed())),
     };
     let spread::Outcome { of_text, used, remark } = spread::count(text, rules, &options, &shared.progress)?;
     if let Some(remark) = remark {
@@ -147,14 +148,14 @@ fn since(before: Usage) -> Usage {
     Usage { user: now.user - before.user, sys: now.sys - before.sys, ..now }
 }
 
-fn metrics(args: &CountArgs, counted: &[Counted], kernel: Kernel, cost: &Cost, bytes: u64) -> Metrics {
+fn metrics(args: &CountArgs, mode: Mode, counted: &[Counted], kernel: Kernel, cost: &Cost, bytes: u64) -> Metrics {
     let workers = || counted.iter().flat_map(|it| &it.used);
     let seconds = |own: Duration, of: fn(&Used) -> Duration| (own + workers().map(of).sum::<Duration>()).as_secs_f64();
     let (user_s, sys_s) = (seconds(cost.own.user, |used| used.user), seconds(cost.own.sys, |used| used.sys));
     let elapsed_s = cost.elapsed.as_secs_f64();
     // Of several files each has workers of its own, one file after the other.
     let most = |of: fn(&Used) -> u64| counted.iter().map(|it| it.used.iter().map(of).sum::<u64>()).max().unwrap_or(0);
-    let by_process = args.mode == Mode::Process;
+    let by_process = mode == Mode::Process;
     let last = counted.last();
     Metrics {
         elapsed_s,
@@ -166,9 +167,9 @@ fn metrics(args: &CountArgs, counted: &[Counted], kernel: Kernel, cost: &Cost, b
         anon_rss_kib: cost.anonymous_kib + most(|used| used.anonymous_kib),
         bytes_per_s: bytes as f64 / elapsed_s.max(1e-9),
         workers: counted.iter().map(|it| it.workers).max().unwrap_or(0),
-        mode: args.mode.name().into(),
-        backend: by_process.then(|| args.backend.name().into()),
-        feed: by_process.then(|| args.feed.name().into()),
+        mode: mode.name().into(),
+        backend: by_process.then(|| args.backend().name().into()),
+        feed: by_process.then(|| args.feed().name().into()),
         kernel: last.map_or(kernel, |it| it.kernel).name().into(),
         io: last.map_or(args.io, |it| it.io).name().into(),
     }

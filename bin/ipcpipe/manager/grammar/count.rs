@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{ValueEnum, ValueHint};
+use ipcpipe::Error;
 use ipcpipe::channel::Backend;
 use ipcpipe::count::{Case, Io, Kernel, Letters, OnInvalid, Rules};
 use ipcpipe::spread::Feed;
@@ -27,16 +28,16 @@ pub(crate) struct CountArgs {
     /// Workers; auto is 1 for what is small, else the CPUs.
     #[arg(short, long, value_name = "N|auto", default_value = "auto", value_parser = workers)]
     pub(crate) workers: Workers,
-    /// Whether workers are threads of this process or processes.
-    #[arg(long, value_enum, default_value_t = Mode::Thread)]
-    pub(crate) mode: Mode,
-    /// What carries work and results between processes.
-    #[arg(short, long, value_name = "MECHANISM", default_value = "pipe")]
+    /// Whether workers are threads of this process or processes [default: thread, with --backend or --feed process].
+    #[arg(long, value_enum, conflicts_with_all = ["compare", "merge"])]
+    mode: Option<Mode>,
+    /// What carries work and results between processes [default: pipe].
+    #[arg(short, long, value_name = "MECHANISM", conflicts_with_all = ["compare", "merge"])]
     #[arg(value_parser = units::one_of(Backend::ALL, Backend::name))]
-    pub(crate) backend: Backend,
-    /// Whether worker processes read the file, or its bytes travel over the mechanism.
-    #[arg(long, default_value = "path", value_parser = units::one_of([Feed::Path, Feed::Stream], Feed::name))]
-    pub(crate) feed: Feed,
+    backend: Option<Backend>,
+    /// Whether worker processes read the file, or its bytes travel over the mechanism [default: path].
+    #[arg(long, value_parser = units::one_of([Feed::Path, Feed::Stream], Feed::name), conflicts_with = "merge")]
+    feed: Option<Feed>,
     /// What a letter is: Unicode category L, Unicode property Alphabetic, or A to Z.
     #[arg(long, value_name = "RULE", default_value = "letter")]
     #[arg(value_parser = units::one_of([Letters::Letter, Letters::Alphabetic, Letters::Ascii], Letters::name))]
@@ -83,6 +84,33 @@ pub(crate) struct CountArgs {
 }
 
 impl CountArgs {
+    /// Who counts: processes where something is said about what lies between them.
+    ///
+    /// # Errors
+    /// When that is said of threads.
+    pub(crate) fn mode(&self) -> Result<Mode, Error> {
+        let backend = self.backend.map(|it| format!("--backend {}", it.name()));
+        let between = backend.or_else(|| self.feed.map(|it| format!("--feed {}", it.name())));
+        match (self.mode, between) {
+            (Some(Mode::Thread), Some(between)) => {
+                let error = Error::refused("cannot count with", between, "threads share their memory");
+                Err(error.hint("leave out --mode thread"))
+            }
+            (Some(mode), _) => Ok(mode),
+            (None, between) => Ok(if between.is_some() { Mode::Process } else { Mode::Thread }),
+        }
+    }
+
+    /// What carries work and results between processes.
+    pub(crate) fn backend(&self) -> Backend {
+        self.backend.unwrap_or(Backend::Pipe)
+    }
+
+    /// Whether processes read the file themselves.
+    pub(crate) fn feed(&self) -> Feed {
+        self.feed.unwrap_or(Feed::Path)
+    }
+
     /// What is counted, and as what.
     pub(crate) fn rules(&self) -> Rules {
         let Self { letters, case, invalid, stats, words, .. } = *self;

@@ -62,6 +62,13 @@ fn remedy(words: &[OsString], error: &clap::Error, verb: &str) -> Option<String>
         (ErrorKind::MissingRequiredArgument, "create pool") if has_command(&with(words.len(), "--task=sum")) => {
             Some(format!("{verb}: what for? Say --task and its name, or '--' and a command; see 'help {verb}'"))
         }
+        (ErrorKind::MissingRequiredArgument, "count") => {
+            Some("count: which file? Name one, or '-' for standard input; see 'help count'".into())
+        }
+        (ErrorKind::MissingRequiredArgument, "demo") => Some("demo: which one? 'demo --list' names them".into()),
+        (ErrorKind::InvalidValue, "demo") if suggestions(error).is_empty() => {
+            Some(format!("{verb}: {}; 'demo --list' names them", sentence(error, verb)))
+        }
         (ErrorKind::InvalidSubcommand, "create") if suggestions(error).is_empty() => {
             let noun = words.iter().position(|word| word == "create")? + 1;
             let right = Some(with(noun, "process")).filter(|words| has_command(words))?;
