@@ -157,7 +157,7 @@ impl Item {
             distinct: count.letters.len() as u64,
             counts: count.letters.clone(),
             stats,
-            words: words.map(|most| top(count.words.clone(), most)),
+            words: words.map(|most| top(&count.words, most)),
             invalid: totals.invalid,
             bom: count.has_mark,
             partial: false,

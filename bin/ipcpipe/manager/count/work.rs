@@ -129,11 +129,15 @@ fn describe(input: &Input, args: &CountArgs, shared: &Shared, outcome: Outcome, 
 
 fn total(counted: &[Counted], args: &CountArgs) -> Item {
     let mut sum = Count::default();
-    for it in counted {
-        sum.merge(&it.count);
-    }
+    let all = match counted {
+        [one] => &one.count,
+        several => {
+            several.iter().for_each(|it| sum.merge(&it.count));
+            &sum
+        }
+    };
     let partial = counted.iter().any(|it| it.item.partial);
-    Item { partial, bom: false, ..Item::new(None, &sum, args.stats, args.words) }
+    Item { partial, bom: false, ..Item::new(None, all, args.stats, args.words) }
 }
 
 /// What this process used between two moments.
