@@ -1,5 +1,5 @@
-//! The loops over bytes, each once for every kind of processor: `scalar` says what they mean, `avx2` and `avx512` do the
-//! same with 32 and 64 bytes at a time, and the tests compare all three.
+//! The loops over bytes, each once for every kind of processor: `scalar` says what they mean, `sse2`, `avx2` and `avx512`
+//! do the same with 16, 32 and 64 bytes at a time, and the tests compare all with what is plain.
 //!
 //! They work on blocks of some 16 KiB, so that the second look at a block finds it in the first-level cache.
 

@@ -1,4 +1,4 @@
-//! The loops as any processor runs them: what the other kernels mean.
+//! The loops as any processor runs them: what the others mean. On x86-64 `sse2` takes the place of one of them.
 
 use crate::count::kernel::{Histogram, Points};
 
