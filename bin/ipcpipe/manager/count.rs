@@ -34,6 +34,10 @@ pub(crate) struct Ended {
 
 /// Counts what `args` say, and shows it. `place` is the file and line that asked for it.
 pub(crate) fn run(args: &CountArgs, options: &Options, place: Option<&str>) -> Result<Ended, Lost> {
+    let mode = match args.mode() {
+        Ok(mode) => mode,
+        Err(error) => return Ok(Ended { status: Status::USAGE, ..failed(place, &error) }),
+    };
     let mut watch = match Watch::start(place) {
         Ok(watch) => watch,
         Err(error) => return Ok(failed(place, &error)),
@@ -42,7 +46,7 @@ pub(crate) fn run(args: &CountArgs, options: &Options, place: Option<&str>) -> R
         return compare::run(args, options, &mut watch);
     }
     let made = if args.merge.is_empty() {
-        work::count(args, matches!(options.format, None | Some(Form::Text)), &mut watch)
+        work::count(args, mode, matches!(options.format, None | Some(Form::Text)), &mut watch)
     } else {
         merge::merge(args)
     };
@@ -81,6 +85,7 @@ fn show(doc: &Doc, args: &CountArgs, options: &Options) -> Result<(), Lost> {
     }
     if options.format != Some(Form::Json)
         && !options.quiet
+        && !doc.files.is_empty()
         && let Some(metrics) = &doc.metrics
     {
         crate::say(&table::metrics(metrics, doc));

@@ -74,7 +74,7 @@ fn a_mechanism_asks_for_processes() {
         let metrics = &counted(&sandbox, &format!("{option} t"))["metrics"];
         let found = ["mode", "backend", "feed"].map(|key| metrics[key].as_str().unwrap());
         assert_eq!(found, ["process", backend, feed]);
-        let refused = sandbox.run(&format!("manager count --mode thread {option} t")).exited(1);
+        let refused = sandbox.run(&format!("manager count --mode thread {option} t")).exited(2);
         refused.said("threads share their memory; leave out --mode thread");
         sandbox.run(&format!("manager count --merge {option} t")).exited(2);
     }

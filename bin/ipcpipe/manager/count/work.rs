@@ -30,8 +30,7 @@ struct Counted {
 
 /// Counts all that `args` name. What goes wrong with one text is said, and the others are counted. What is shown as
 /// `is_table` says itself that it is partial.
-pub(super) fn count(args: &CountArgs, is_table: bool, watch: &mut Watch) -> Result<Doc, Error> {
-    let mode = args.mode()?;
+pub(super) fn count(args: &CountArgs, mode: Mode, is_table: bool, watch: &mut Watch) -> Result<Doc, Error> {
     let found = |shared: &Shared| inputs(args, &shared.progress, &mut |error| shared.complain(&error));
     // Only a sample takes so long that somebody may want it to end.
     let inputs = if args.sample.is_some() { watch.before(found)?? } else { found(watch.shared())? };

@@ -48,10 +48,10 @@ pub(crate) struct CountArgs {
     /// Bytes that are no UTF-8: refuse them, count each sequence as U+FFFD, or skip it.
     #[arg(long, value_name = "WHAT", default_value = "strict", value_parser = units::one_of(INVALID, OnInvalid::name))]
     invalid: OnInvalid,
-    /// Bytes, characters, lines, words as wc(1) has them, letters and distinct letters besides the table.
+    /// Bytes, characters, lines, words, which are runs without white space, letters and distinct letters besides the table.
     #[arg(long)]
     pub(crate) stats: bool,
-    /// The N most frequent words, which are runs of letters here, as capitals.
+    /// The N most frequent words, which are runs of letters and what stands within them here: marks and apostrophes.
     #[arg(long, value_name = "N")]
     pub(crate) words: Option<usize>,
     /// Order of the table [default: letter, with --top count].
