@@ -108,7 +108,8 @@ impl Sums {
     fn add(&mut self, steps: &[[u8; STEP]], Places(places): &mut Places) {
         self.find(steps.as_flattened(), places);
         for places in places[..steps.len() * STEP / 4].as_chunks().0 {
-            self.add_rows(places);
+            // SAFETY: these are the places that were found just now.
+            unsafe { self.add_rows(places) };
         }
     }
 
@@ -135,14 +136,19 @@ impl Sums {
     }
 
     /// Adds the rows of a step.
+    ///
+    /// # Safety
+    /// [`Sums::find`] has found all of `places`.
     #[inline]
     #[target_feature(enable = "sse2")]
-    fn add_rows(&mut self, places: &[u32; STEP / 4]) {
+    unsafe fn add_rows(&mut self, places: &[u32; STEP / 4]) {
         let zero = _mm_setzero_si128();
         let (mut lower, mut upper) = (zero, zero);
         for places in places.as_chunks::<GROUP>().0 {
             for group in 0..2 {
-                let row = |at: usize| row((places[at / 2] >> (at % 2 * 16)) as u16);
+                let place = |at: usize| (places[at / 2] >> (at % 2 * 16)) as u16;
+                // SAFETY: each half of a number is a place that was found.
+                let row = |at: usize| unsafe { row(place(at)) };
                 let at = group * GROUP;
                 let sum = (at + 1..at + GROUP).fold(row(at), |sum, at| _mm_add_epi8(sum, row(at)));
                 lower = _mm_add_epi8(lower, _mm_and_si128(sum, _mm_set1_epi8(0x0f)));
@@ -172,10 +178,13 @@ fn codes(bytes: __m128i) -> __m128i {
     _mm_min_epu8(letters, _mm_set1_epi8(OTHER.cast_signed()))
 }
 
-/// The row at `place`, which [`Sums::find`] has found.
+/// The row at `place`.
+///
+/// # Safety
+/// [`Sums::find`] has found it.
 #[inline]
 #[target_feature(enable = "sse2")]
-fn row(place: u16) -> __m128i {
+unsafe fn row(place: u16) -> __m128i {
     let at = usize::from(place) * 2;
     debug_assert!(at.is_multiple_of(16) && at < size_of::<Table>());
     // SAFETY: codes are at most OTHER, so the 16 bytes are a row of the table, which is aligned.

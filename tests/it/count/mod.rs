@@ -74,6 +74,11 @@ fn a_mechanism_asks_for_processes() {
         let metrics = &counted(&sandbox, &format!("{option} t"))["metrics"];
         let found = ["mode", "backend", "feed"].map(|key| metrics[key].as_str().unwrap());
         assert_eq!(found, ["process", backend, feed]);
+        // The bytes of a pipe travel, whatever is said.
+        let run = Running::of(&mut sandbox.shell(&format!("cat t | $IPCPIPE manager count --format json {option} -")))
+            .finish();
+        let found: Value = serde_json::from_str(&run.exited(0).stdout).unwrap();
+        assert_eq!(found["metrics"]["feed"], "stream");
         let refused = sandbox.run(&format!("manager count --mode thread {option} t")).exited(2);
         refused.said("threads share their memory; leave out --mode thread");
         sandbox.run(&format!("manager count --merge {option} t")).exited(2);

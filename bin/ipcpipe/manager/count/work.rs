@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ipcpipe::count::{self, Count, Io, Kernel, Outcome, Rules, Source};
-use ipcpipe::spread::{self, Text, Used};
+use ipcpipe::spread::{self, Feed, Text, Used};
 use ipcpipe::sys::child::Usage;
 use ipcpipe::{Error, sys};
 
@@ -25,6 +25,8 @@ struct Counted {
     workers: usize,
     kernel: Kernel,
     io: Io,
+    /// How the bytes got to the workers, if those are processes.
+    fed: Option<Feed>,
     used: Vec<Used>,
 }
 
@@ -60,11 +62,11 @@ pub(super) fn count(args: &CountArgs, mode: Mode, is_table: bool, watch: &mut Wa
 fn one(input: &Input, args: &CountArgs, mode: Mode, shared: &Shared) -> Option<Counted> {
     let rules = args.rules();
     let counted = match mode {
-        Mode::Thread => by_threads(input, args, &rules, shared).map(|outcome| (outcome, Vec::new())),
+        Mode::Thread => by_threads(input, args, &rules, shared).map(|outcome| (outcome, None, Vec::new())),
         Mode::Process => by_processes(input, args, &rules, shared),
     };
     match counted {
-        Ok((outcome, used)) => Some(describe(input, args, shared, outcome, used)),
+        Ok((outcome, fed, used)) => Some(Counted { fed, used, ..describe(input, args, shared, outcome) }),
         Err(error) => {
             shared.complain(&error);
             None
@@ -86,27 +88,29 @@ fn by_processes(
     args: &CountArgs,
     rules: &Rules,
     shared: &Shared,
-) -> Result<(Outcome, Vec<Used>), Error> {
+) -> Result<(Outcome, Option<Feed>, Vec<Used>), Error> {
     let text = match input.open(&shared.stop)? {
         Way::Path(path) => Text::open(&path)?,
         Way::Stream(reader) => Text::stream(&input.name, reader),
     };
+    let file = text.file(args.feed());
+    let fed = if file.is_some() { Feed::Path } else { Feed::Stream };
     let options = spread::Options {
         workers: args.workers.0,
         backend: args.backend(),
         feed: args.feed(),
         piece: None,
         program: THIS_PROGRAM.into(),
-        args: worker::arguments(args, text.file(args.feed())),
+        args: worker::arguments(args, file),
     };
     let spread::Outcome { of_text, used, remark } = spread::count(text, rules, &options, &shared.progress)?;
     if let Some(remark) = remark {
         shared.remark(remark);
     }
-    Ok((of_text, used))
+    Ok((of_text, Some(fed), used))
 }
 
-fn describe(input: &Input, args: &CountArgs, shared: &Shared, outcome: Outcome, used: Vec<Used>) -> Counted {
+fn describe(input: &Input, args: &CountArgs, shared: &Shared, outcome: Outcome) -> Counted {
     let Outcome { count, size, is_partial, workers, kernel, io } = outcome;
     let mut item = Item::new(Some(input.name.clone()), &count, args.stats, args.words);
     // A stream that was stopped looks as if it had ended there.
@@ -123,7 +127,7 @@ fn describe(input: &Input, args: &CountArgs, shared: &Shared, outcome: Outcome, 
         };
         shared.remark(format_args!("{} has {what} no UTF-8 ({how})", input.name));
     }
-    Counted { item, count, workers, kernel, io, used }
+    Counted { item, count, workers, kernel, io, fed: None, used: Vec::new() }
 }
 
 fn total(counted: &[Counted], args: &CountArgs) -> Item {
@@ -172,7 +176,7 @@ fn metrics(args: &CountArgs, mode: Mode, counted: &[Counted], kernel: Kernel, co
         workers: counted.iter().map(|it| it.workers).max().unwrap_or(0),
         mode: mode.name().into(),
         backend: by_process.then(|| args.backend().name().into()),
-        feed: by_process.then(|| args.feed().name().into()),
+        feed: by_process.then(|| last.and_then(|it| it.fed).unwrap_or(args.feed()).name().into()),
         kernel: last.map_or(kernel, |it| it.kernel).name().into(),
         io: last.map_or(args.io, |it| it.io).name().into(),
     }
