@@ -69,12 +69,12 @@ fn a21_everybody_counts_the_same() {
 #[test]
 fn a_mechanism_asks_for_processes() {
     let sandbox = Sandbox::new();
-    fs::write(sandbox.path("t"), "text\n").unwrap();
+    // What fits a page is read at once, and travels like what comes from a pipe.
+    fs::write(sandbox.path("t"), "text\n".repeat(2000)).unwrap();
     for (option, backend, feed) in [("-b mq", "mq", "path"), ("--feed stream", "pipe", "stream")] {
         let metrics = &counted(&sandbox, &format!("{option} t"))["metrics"];
         let found = ["mode", "backend", "feed"].map(|key| metrics[key].as_str().unwrap());
         assert_eq!(found, ["process", backend, feed]);
-        // The bytes of a pipe travel, whatever is said.
         let run = Running::of(&mut sandbox.shell(&format!("cat t | $IPCPIPE manager count --format json {option} -")))
             .finish();
         let found: Value = serde_json::from_str(&run.exited(0).stdout).unwrap();
