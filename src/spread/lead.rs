@@ -185,3 +185,32 @@ fn read<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes)
         .map_err(|error| Error::refused("cannot read", "what a worker found", error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Characters at a cut that were others for those on its left than for those on its right are counted twice or by
+    /// nobody; that is no partial count.
+    #[test]
+    fn bytes_that_do_not_add_up_are_an_error_unless_the_count_was_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t");
+        std::fs::write(&path, vec![b'e'; 10_000]).unwrap();
+        let outcome = |is_stopped| {
+            let pieces = Text::open(&path)?.cut(Feed::Path, PART_BYTES)?;
+            let lead = Lead {
+                pieces: &pieces,
+                progress: &Progress::new(),
+                invalid: AtomicU64::new(u64::MAX),
+                is_over: AtomicBool::new(false),
+                seams: Mutex::default(),
+            };
+            outcome(lead, Vec::new(), &Rules::default(), &Run::new(), is_stopped)
+        };
+        let stopped = outcome(true).unwrap().of_text;
+        assert_eq!((stopped.is_partial, stopped.size), (true, Some(10_000)));
+        let error = outcome(false).unwrap_err().to_string();
+        assert!(error.ends_with("the file was changed while it was counted"), "{error}");
+    }
+}
