@@ -36,17 +36,17 @@ pub(crate) fn run(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<St
         Some(fd) => {
             let mut report = File::from(fd::adopt(fd)?);
             let served = begin(args, options, sink);
-            let text = served.as_ref().map_or_else(ToString::to_string, report_of);
+            let text = served.as_ref().map_or_else(ToString::to_string, |served| report_of(&served.host));
             // Nobody to report to means nobody to talk to about it.
             let _ = report.write_all(text.as_bytes());
             drop(report);
             stay(served?)
         }
         None => {
-            let (host, path) = begin_here(args, options, sink)?;
-            host.remarks.iter().for_each(crate::complain);
+            let (served, path) = begin_here(args, options, sink)?;
+            served.host.remarks.iter().for_each(crate::complain);
             announce(std::process::id(), &path, options)?;
-            stay(host)
+            stay(served)
         }
     }
 }
@@ -57,23 +57,33 @@ fn report_of(host: &Host) -> String {
     remarks.chain([READY.to_owned()]).collect()
 }
 
-fn begin(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<Host, Error> {
-    process::new_session().map_err(|error| Error::os("cannot leave", "the terminal", error))?;
-    begin_here(args, options, sink).map(|(host, _)| host)
+/// A manager that answers, and what its first thread listens to meanwhile. A signal that comes as soon as somebody knows of
+/// the manager is one that it heeds.
+struct Served {
+    host: Host,
+    client: Client,
+    signals: Signals,
 }
 
-fn begin_here(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<(Host, String), Error> {
+fn begin(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<Served, Error> {
+    process::new_session().map_err(|error| Error::os("cannot leave", "the terminal", error))?;
+    begin_here(args, options, sink).map(|(served, _)| served)
+}
+
+fn begin_here(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<(Served, String), Error> {
+    let signals = Signals::catch(&signal::requests().collect::<Vec<_>>());
+    let signals = signals.map_err(|error| Error::os("cannot catch", "signals", error))?;
     let socket = host::listen(options, Public::Must)?;
     let path = socket.as_ref().map(Socket::path).map_or_else(String::new, |path| OneLine::path(path).to_string());
     let extras = Extras { adopt: args.adopt, sink: sink.clone() };
-    Ok((Host::start_with(socket, &extras, "serve")?, path))
+    let host = Host::start_with(socket, &extras, "serve")?;
+    let client = host.connect()?;
+    Ok((Served { host, client, signals }, path))
 }
 
 /// Waits for the end of the manager. The first signal asks it to quit soon, the second to end now.
-fn stay(host: Host) -> Result<Status, Error> {
-    let mut client = host.connect()?;
+fn stay(Served { host, mut client, mut signals }: Served) -> Result<Status, Error> {
     let failed = |error: io::Error| Error::os("cannot wait for", "the manager", error);
-    let mut signals = Signals::catch(&signal::requests().collect::<Vec<_>>()).map_err(failed)?;
     let mut asked = 0;
     loop {
         let fds = [(client.as_fd(), Interest::Read), (signals.as_fd(), Interest::Read)];

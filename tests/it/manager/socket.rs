@@ -4,6 +4,7 @@ use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::harness::{Client, SOCKET, Server};
@@ -147,6 +148,18 @@ fn a_file_at_the_place_of_the_socket_stays() {
     std::fs::write(sandbox.path("precious"), "precious").unwrap();
     assert_ne!(sandbox.run("manager serve --socket precious").status.code(), Some(0));
     assert_eq!(sandbox.read("precious"), "precious");
+}
+
+/// Who talks to a manager may end it at once, and it ends in order.
+#[test]
+fn a_manager_that_answers_heeds_signals() {
+    for _ in 0..20 {
+        let sandbox = Sandbox::new();
+        let server = Server::start(&sandbox);
+        server.run().signal(Signal::SIGTERM);
+        server.finish();
+        assert!(!sandbox.path(SOCKET).exists());
+    }
 }
 
 /// Many connections that come and go leave no descriptor.
