@@ -31,7 +31,6 @@ mod xrtt;
 
 use std::io::{self, IsTerminal};
 
-use ipcpipe::Error;
 use ipcpipe::sys::signal::{self, Signals};
 
 use self::experiment::{EXPERIMENTS, Experiment, Ground, Subject};
@@ -48,7 +47,7 @@ const ROUNDS: usize = 3;
 
 /// Measures and prints. A signal ends it at once, without figures.
 pub(crate) fn run(args: &BenchArgs) -> Outcome {
-    let signals = catch_requests()?;
+    let signals = Signals::catch_requests()?;
     let machine = Machine::look();
     shell::print(&match args.format {
         Format::Text => text::header(&machine, args.duration),
@@ -64,12 +63,6 @@ pub(crate) fn run(args: &BenchArgs) -> Outcome {
         Format::Json => json::lines(&bench.all),
     })?;
     Ok(bench.exit)
-}
-
-/// Between two measurements nobody else listens to signals.
-fn catch_requests() -> Result<Signals, Error> {
-    let requests: Vec<_> = signal::requests().collect();
-    Signals::catch(&requests).map_err(|error| Error::os("cannot catch", "signals", error))
 }
 
 /// A row for every subject of every experiment.

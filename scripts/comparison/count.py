@@ -119,9 +119,8 @@ def compiled_touch(workspace: Path) -> str:
 
 
 def repeated(look: Look, text: Text, scratch: Path) -> Measured:
-    """For a second or ten times: the shortest CPU time and the shortest wall time. A neighbour on the same core halves
-    what a program computes in a second of CPU and leaves memory as fast as it was, so a ratio of medians would be one of
-    neighbours."""
+    """For a second or ten times: the shortest CPU time and the shortest wall time. A neighbour on the same core makes
+    instructions up to 1.6 times as slow and leaves memory as fast as it was, so a ratio of medians would be one of neighbours."""
     costs = [look(text, scratch, True)]
     while len(costs) < 10 and sum(cost.wall for cost in costs) < 1:
         costs.append(look(text, scratch, True))

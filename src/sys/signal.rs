@@ -12,6 +12,8 @@ use nix::sys::signal::{SigHandler, SigSet, Signal};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
+use crate::Error;
+
 /// The signals that ask a program to end.
 pub const REQUESTS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
 
@@ -72,6 +74,14 @@ impl Signals {
         let (read, write) = UnixStream::pair()?;
         let numbers = signals.iter().map(|&signal| signal as i32);
         SignalDelivery::with_pipe(read, write, SignalOnly, numbers).map(Self)
+    }
+
+    /// Catches the [`requests`] from now on.
+    ///
+    /// # Errors
+    /// EMFILE.
+    pub fn catch_requests() -> Result<Self, Error> {
+        Self::catch(&requests().collect::<Vec<_>>()).map_err(|error| Error::os("cannot catch", "signals", error))
     }
 
     /// Takes what arrived since the last call; never blocks. Several of one kind count as one.

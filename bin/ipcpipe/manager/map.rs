@@ -55,9 +55,9 @@ pub(crate) fn run(args: &MapArgs, options: &Options, place: Option<&str>) -> Res
         return dry_run(&template, inputs, place);
     }
     // An ignored SIGCHLD, which a parent may have left to us, would lose every exit status.
-    let signals = signal::restore_default(&[signal::CHILD_ENDED])
-        .and_then(|()| Signals::catch(&signal::requests().collect::<Vec<_>>()));
-    let signals = signals.map_err(|error| Error::os("cannot catch", "signals", error));
+    let restored = signal::restore_default(&[signal::CHILD_ENDED]);
+    let restored = restored.map_err(|error| Error::os("cannot catch", "SIGCHLD", error));
+    let signals = restored.and_then(|()| Signals::catch_requests());
     match signals.and_then(|signals| Drive::new(args, options, place, template, inputs, signals)) {
         Ok(drive) => drive.run(began),
         Err(error) => stuck(error),

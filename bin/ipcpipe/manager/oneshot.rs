@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use clap::CommandFactory;
 use ipcpipe::Error;
 use ipcpipe::manager::client::Client;
+use ipcpipe::sys::signal::Signals;
 
 use super::count::Ended;
 use super::grammar::{self, Line, Options, Verb};
@@ -59,7 +60,7 @@ fn answer(words: &[OsString], error: clap::Error, options: &Options) -> Status {
 fn command(words: &[OsString], options: &Options) -> Result<Status, Error> {
     match Client::connect(&host::socket_path(options)?) {
         Ok(client) => {
-            let mut session = Session::new(client, options)?;
+            let mut session = Session::new(client, Signals::catch_requests()?, options);
             let status = session.execute(words, None);
             Ok(super::settle(status, session.stopped_by))
         }
@@ -79,7 +80,8 @@ fn here(ended: Result<Ended, Lost>) -> Status {
 /// the middle of what is being typed.
 fn names(words: &[OsString], options: &Options) -> Status {
     let client = host::socket_path(options).ok().and_then(|path| Client::connect(&path).ok());
-    if let Some(mut session) = client.and_then(|client| Session::new(client, options).ok()) {
+    if let (Some(client), Ok(signals)) = (client, Signals::catch_requests()) {
+        let mut session = Session::new(client, signals, options);
         let _ = session.execute(words, None);
     }
     Status::DONE

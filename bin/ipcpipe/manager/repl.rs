@@ -12,6 +12,7 @@ use ipcpipe::Error;
 use ipcpipe::manager::client::Client;
 use ipcpipe::manager::protocol::{Answer, Event, Level};
 use ipcpipe::manager::{Kind, Sink};
+use ipcpipe::sys::signal::Signals;
 
 use super::grammar::{Options, misuse};
 use super::host::{Host, Public};
@@ -31,8 +32,9 @@ type Connect<'a> = &'a dyn Fn() -> io::Result<Client>;
 
 /// A manager of our own, and its prompt.
 pub(crate) fn run(options: &Options, sink: &Sink) -> Result<Status, Error> {
+    let signals = Signals::catch_requests()?;
     let host = Host::start(options, Public::IfFree, sink, "the prompt")?;
-    let mut session = Session::new(host.connect()?, options)?;
+    let mut session = Session::new(host.connect()?, signals, options);
     let connect = || host.connect().map_err(|error| io::Error::other(error.to_string()));
     let status = converse(&mut session, &connect);
     // A closed terminal is an end of the input and a signal, whichever is seen first.

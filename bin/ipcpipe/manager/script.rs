@@ -9,6 +9,7 @@ use std::path::Path;
 
 use ipcpipe::manager::Sink;
 use ipcpipe::manager::protocol::{Code, Refusal};
+use ipcpipe::sys::signal::Signals;
 use ipcpipe::sys::wait::{self, Interest};
 use ipcpipe::{Error, OneLine};
 
@@ -48,8 +49,9 @@ pub(crate) enum Source<'a> {
 /// Runs a script with a manager of its own, which ends with it: as `quit` does, or as `exit` does after an error.
 pub(crate) fn run(source: &Source<'_>, keep_going: bool, options: &Options, sink: &Sink) -> Result<Status, Error> {
     let mut script = Script::open(source)?;
+    let signals = Signals::catch_requests()?;
     let host = Host::start(options, Public::IfAsked, sink, "the script")?;
-    let mut session = Session::new(host.connect()?, options)?;
+    let mut session = Session::new(host.connect()?, signals, options);
     session.has_stdin = script.stdin;
     let status = carry_out(&mut session, &mut script, keep_going);
     let status = status.and_then(|status| session.end_after(status));

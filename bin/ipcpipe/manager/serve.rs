@@ -14,7 +14,7 @@ use ipcpipe::manager::protocol::Answer;
 use ipcpipe::manager::socket::Socket;
 use ipcpipe::sys::fd::{self, Inheritable};
 use ipcpipe::sys::process;
-use ipcpipe::sys::signal::{self, Signals};
+use ipcpipe::sys::signal::Signals;
 use ipcpipe::sys::wait::{self, Interest};
 use ipcpipe::{Error, OneLine};
 
@@ -71,8 +71,7 @@ fn begin(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<Served, Err
 }
 
 fn begin_here(args: &ServeArgs, options: &Options, sink: &Sink) -> Result<(Served, String), Error> {
-    let signals = Signals::catch(&signal::requests().collect::<Vec<_>>());
-    let signals = signals.map_err(|error| Error::os("cannot catch", "signals", error))?;
+    let signals = Signals::catch_requests()?;
     let socket = host::listen(options, Public::Must)?;
     let path = socket.as_ref().map(Socket::path).map_or_else(String::new, |path| OneLine::path(path).to_string());
     let extras = Extras { adopt: args.adopt, sink: sink.clone() };

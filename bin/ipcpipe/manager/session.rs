@@ -63,11 +63,9 @@ impl From<io::Error> for Lost {
 }
 
 impl Session {
-    /// Talks over `client`. From now on this program does not die of Ctrl-C and its like.
-    pub(crate) fn new(client: Client, options: &Options) -> Result<Self, Error> {
-        let signals = Signals::catch(&signal::requests().collect::<Vec<_>>());
-        let signals = signals.map_err(|error| Error::os("cannot catch", "signals", error))?;
-        Ok(Self {
+    /// Talks over `client`, and heeds `signals`, which whoever has a manager of its own catches before it answers anybody.
+    pub(crate) fn new(client: Client, signals: Signals, options: &Options) -> Self {
+        Self {
             client,
             signals,
             options: options.clone(),
@@ -78,12 +76,12 @@ impl Session {
             silent: false,
             over: false,
             stopped_by: None,
-        })
+        }
     }
 
     /// The same, with a manager that was there before and goes on afterwards.
     pub(crate) fn visit(client: Client, options: &Options) -> Result<Self, Error> {
-        Ok(Self { guest: true, ..Self::new(client, options)? })
+        Ok(Self { guest: true, ..Self::new(client, Signals::catch_requests()?, options) })
     }
 
     /// True if a script of this conversation stops at an error unless somebody asked for `-k`, which only one with a manager

@@ -15,7 +15,7 @@ use anstyle::{AnsiColor, Style};
 use ipcpipe::manager::Sink;
 use ipcpipe::manager::client::Client;
 use ipcpipe::manager::protocol::{Answer, Code, Event, Level, OutputLine};
-use ipcpipe::sys::signal::{self, Signals};
+use ipcpipe::sys::signal::Signals;
 use ipcpipe::sys::wait::{self, Interest};
 use ipcpipe::{Error, OneLine};
 
@@ -47,9 +47,8 @@ pub(crate) fn run(file: &Path, options: &Options, sink: &Sink) -> Result<Status,
             return Ok(settle(session::refuse(options, None, refusal), None));
         }
     };
+    let signals = Signals::catch_requests()?;
     let host = Host::start(options, Public::IfFree, sink, "up")?;
-    let failed = |error: io::Error| Error::os("cannot catch", "signals", error);
-    let signals = Signals::catch(&signal::requests().collect::<Vec<_>>()).map_err(failed)?;
     let mut crew = Crew {
         commands: host.connect()?,
         events: host.connect()?,

@@ -3,7 +3,7 @@
 //! How letters are counted: two bytes at a time lead to a row of a table, which has a counter of four bits for each letter:
 //! 1 for each of the two, 2 if they are the same. Seven rows are added in a register before a counter can overflow, then
 //! their lower and upper halves are added up as bytes. Counters in memory, one addition for each pair of bytes, take a
-//! quarter longer: a processor stores little more often than once a cycle, but loads twice.
+//! quarter longer: a processor stores about once a cycle, but loads twice.
 
 use std::arch::x86_64::*;
 

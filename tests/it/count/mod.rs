@@ -65,27 +65,6 @@ fn a21_everybody_counts_the_same() {
     }
 }
 
-/// Threads have nothing between them.
-#[test]
-fn a_mechanism_asks_for_processes() {
-    let sandbox = Sandbox::new();
-    // What fits a page is read at once, and travels like what comes from a pipe.
-    fs::write(sandbox.path("t"), "text\n".repeat(2000)).unwrap();
-    for (option, backend, feed) in [("-b mq", "mq", "path"), ("--feed stream", "pipe", "stream")] {
-        let metrics = &counted(&sandbox, &format!("{option} t"))["metrics"];
-        let found = ["mode", "backend", "feed"].map(|key| metrics[key].as_str().unwrap());
-        assert_eq!(found, ["process", backend, feed]);
-        let run = Running::of(&mut sandbox.shell(&format!("cat t | $IPCPIPE manager count --format json {option} -")))
-            .finish();
-        let found: Value = serde_json::from_str(&run.exited(0).stdout).unwrap();
-        assert_eq!(found["metrics"]["feed"], "stream");
-        let refused = sandbox.run(&format!("manager count --mode thread {option} t")).exited(2);
-        refused.said("threads share their memory; leave out --mode thread");
-        sandbox.run(&format!("manager count --merge {option} t")).exited(2);
-    }
-    sandbox.run("manager count --compare -b mq t").exited(2).said("cannot be used with");
-}
-
 /// Done when 2.
 #[test]
 fn what_the_seed_gets_wrong_is_right_for_any_number_of_workers() {
@@ -169,6 +148,11 @@ fn what_cannot_be_counted_is_named_and_the_others_are_counted() {
             let found: Value = serde_json::from_str(&run.stdout).unwrap();
             assert_eq!((&found["total"]["letters"], &found["total"]["invalid"]), (&letters.into(), &1.into()));
         }
+    }
+    // Figures are those of what was counted.
+    for (args, lines) in [("nope", 1), ("nope good", 5)] {
+        let run = sandbox.run(&format!("manager count {args}")).exited(1);
+        assert_eq!(run.stderr.lines().count(), lines, "{}", run.stderr);
     }
     for (args, says) in [
         ("", "count: which file? Name one, or '-' for standard input"),

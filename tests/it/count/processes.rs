@@ -108,3 +108,24 @@ fn names_are_gone_as_soon_as_all_workers_are_there() {
         assert!(run.finish().exited(0).stdout.starts_with("standard input: 3 letters"));
     }
 }
+
+/// Threads have nothing between them.
+#[test]
+fn a_mechanism_asks_for_processes() {
+    let sandbox = Sandbox::new();
+    // What fits a page is read at once, and travels like what comes from a pipe.
+    fs::write(sandbox.path("t"), "text\n".repeat(2000)).unwrap();
+    for (option, backend, feed) in [("-b mq", "mq", "path"), ("--feed stream", "pipe", "stream")] {
+        let metrics = &counted(&sandbox, &format!("{option} t"))["metrics"];
+        let found = ["mode", "backend", "feed"].map(|key| metrics[key].as_str().unwrap());
+        assert_eq!(found, ["process", backend, feed]);
+        let run = Running::of(&mut sandbox.shell(&format!("cat t | $IPCPIPE manager count --format json {option} -")))
+            .finish();
+        let found: Value = serde_json::from_str(&run.exited(0).stdout).unwrap();
+        assert_eq!(found["metrics"]["feed"], "stream");
+        let refused = sandbox.run(&format!("manager count --mode thread {option} t")).exited(2);
+        refused.said("threads share their memory; leave out --mode thread");
+        sandbox.run(&format!("manager count --merge {option} t")).exited(2);
+    }
+    sandbox.run("manager count --compare -b mq t").exited(2).said("cannot be used with");
+}

@@ -150,7 +150,7 @@ fn a_file_at_the_place_of_the_socket_stays() {
     assert_eq!(sandbox.read("precious"), "precious");
 }
 
-/// Who talks to a manager may end it at once, and it ends in order.
+/// Who has reached a manager may end it at once, and it ends in order.
 #[test]
 fn a_manager_that_answers_heeds_signals() {
     for _ in 0..20 {

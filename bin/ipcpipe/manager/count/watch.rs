@@ -119,7 +119,7 @@ impl Watch {
         let Self { signals, stopped_by, requests, shared } = self;
         let signals = match signals {
             Some(signals) => signals,
-            None => signals.insert(caught()?),
+            None => signals.insert(Signals::catch_requests()?),
         };
         let shared = &*shared;
         let failed = |error| Error::os("cannot start", "a thread", error);
@@ -164,11 +164,6 @@ impl Drop for WakeAtEnd {
     fn drop(&mut self) {
         self.0.wake();
     }
-}
-
-fn caught() -> Result<Signals, Error> {
-    let signals = Signals::catch(&signal::requests().collect::<Vec<_>>());
-    signals.map_err(|error| Error::os("cannot catch", "signals", error))
 }
 
 fn hear(signals: &mut Signals, stopped_by: &mut Option<i32>, requests: &mut usize, shared: &Shared) {

@@ -37,8 +37,7 @@ struct Performance {
 pub(super) fn watch(demos: &[&Demo], options: &Options, place: Option<&str>) -> Result<Ended, Lost> {
     let began = Instant::now();
     let mut status = Status::DONE;
-    let signals = Signals::catch(&signal::requests().collect::<Vec<_>>());
-    let mut signals = match signals.map_err(|error| Error::os("cannot catch", "signals", error)) {
+    let mut signals = match Signals::catch_requests() {
         Ok(signals) => signals,
         Err(error) => return Ok(failed(place, &error)),
     };
